@@ -1,0 +1,37 @@
+"""Heartbeats: a file that a process touches every few seconds while it does its work.
+
+A readiness probe looks at the file's age, which costs next to nothing. The file stands in
+`$DATA_DIR/run/` and is named `<process>.<replica>`, for example `celery-worker.0`.
+"""
+
+import os
+from pathlib import Path
+
+INTERVAL = 5
+"""Seconds between two beats. The probes in `services/` call a file stale after a minute."""
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+def path(process: str) -> Path:
+    """Return the heartbeat file of this replica of *process*.
+
+    The replica's number comes from `PC_REPLICA_NUM`, which process-compose sets.
+    """
+    data_dir = _ROOT / (os.environ.get("DATA_DIR") or ".data")
+    return data_dir / "run" / f"{process}.{os.environ.get('PC_REPLICA_NUM') or 0}"
+
+
+def beat(process: str) -> None:
+    """Say that *process* is alive and doing its work. Call it every `INTERVAL` seconds."""
+    file = path(process)
+    try:
+        file.touch()
+    except FileNotFoundError:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+
+
+def remove(process: str) -> None:
+    """Say that *process* has stopped: it is no longer ready."""
+    path(process).unlink(missing_ok=True)
