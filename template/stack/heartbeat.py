@@ -1,14 +1,15 @@
-"""Heartbeats: a file that a process touches every few seconds while it does its work.
+"""Heartbeats: a file that a process writes every few seconds while it does its work.
 
-A readiness probe looks at the file's age, which costs next to nothing. The file stands in
-`$DATA_DIR/run/` and is named `<process>.<replica>`, for example `celery-worker.0`.
+Its readiness probe (`ready.py`) looks at the file's age, which costs next to nothing. The file
+stands in `$DATA_DIR/run/` and is named `<process>.<replica>`, for example `celery-worker.0`. It
+holds the process's id, so that the last beat of a killed process does not pass for a new one's.
 """
 
 import os
 from pathlib import Path
 
 INTERVAL = 5
-"""Seconds between two beats. The probes in `services/` call a file stale after a minute."""
+"""Seconds between two beats. A file is stale after 30."""
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -25,13 +26,10 @@ def path(process: str) -> Path:
 def beat(process: str) -> None:
     """Say that *process* is alive and doing its work. Call it every `INTERVAL` seconds."""
     file = path(process)
-    try:
-        file.touch()
-    except FileNotFoundError:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(str(os.getpid()))
 
 
 def remove(process: str) -> None:
-    """Say that *process* has stopped: it is no longer ready."""
+    """Say that *process* stops: it is no longer ready."""
     path(process).unlink(missing_ok=True)
