@@ -1,0 +1,54 @@
+"""Signing up: the account and the promise of its e-mails, in one transaction."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from django.db import transaction
+from django.utils import timezone
+
+from . import ledger
+from .models import Email, User
+from .signals import user_signed_up
+
+FOLLOW_UP_AFTER = timedelta(hours=24)
+
+
+@dataclass
+class SignUp:
+    """A new account."""
+
+    user: User
+    delayed: bool = False
+    """Nobody took the welcome e-mail over yet. It will be late, but it is not lost."""
+
+
+def sign_up(email: str, name: str, password: str) -> SignUp:
+    """Create an account and promise its e-mails: a welcome now, a follow-up a day later.
+
+    After the commit, hand the work over to the installed backends; without one, send the welcome
+    here. Raises `IntegrityError` if the address has an account.
+    """
+    with transaction.atomic():
+        user = User.objects.create_user(email, password, name=name)
+        now = timezone.now()
+        Email.objects.bulk_create(
+            [
+                Email(user=user, kind=Email.WELCOME, not_before=now),
+                Email(user=user, kind=Email.FOLLOW_UP, not_before=now + FOLLOW_UP_AFTER),
+            ]
+        )
+        signup = SignUp(user)
+        # Robust: the user exists by then, so an error there must not answer the request.
+        transaction.on_commit(partial(_hand_over, signup), robust=True)
+    return signup
+
+
+def _hand_over(signup: SignUp) -> None:
+    signup.delayed = True
+    if user_signed_up.has_listeners():
+        answers = user_signed_up.send_robust(sender=User, user=signup.user)
+        signup.delayed = any(isinstance(answer, Exception) for _, answer in answers)
+    else:
+        delivery = ledger.deliver(signup.user.pk, Email.WELCOME)
+        signup.delayed = delivery.state is not ledger.State.SENT

@@ -1,0 +1,64 @@
+"""Reading settings from the environment, with errors that say what to do."""
+
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+# The environment beats .env. The file is for development; production sets real variables.
+env.read_env(BASE_DIR / ".env")
+
+
+def boolean(name: str, default: bool) -> bool:
+    """A switch: ``true`` or ``false`` (also ``on``/``off``, ``yes``/``no``, ``1``/``0``).
+
+    Anything else is refused, because a typing error must not turn a switch off in silence.
+    """
+    value = env.str(name, "").strip().lower()
+    if value in {"true", "on", "yes", "1"}:
+        return True
+    if value in {"false", "off", "no", "0"}:
+        return False
+    if value:
+        raise malformed(name, value, "true or false")
+    return default
+
+
+def port(name: str, default: int) -> int:
+    """A TCP port, from 1 to 65535."""
+    value = env.str(name, "") or str(default)
+    if not re.fullmatch(r"[0-9]{1,5}", value) or not 1 <= int(value) <= 65535:
+        raise malformed(name, value, "a port from 1 to 65535")
+    return int(value)
+
+
+def url(name: str, default: str, schemes: tuple[str, ...]) -> str:
+    """An address such as ``redis://localhost:6379/1`` whose scheme is one of ``schemes``."""
+    value = env.str(name, "") or default
+    try:
+        parts = urlsplit(value)
+        accepted = parts.scheme in schemes and (parts.port or True)
+    except ValueError:
+        accepted = False
+    if not accepted:
+        form = " or ".join(f"{scheme}://…" for scheme in schemes)
+        raise malformed(name, value, f"an address of the form {form}")
+    return value
+
+
+def malformed(name: str, value: str, form: str) -> ImproperlyConfigured:
+    """The error for a variable that is set, but not to something that can be used."""
+    return ImproperlyConfigured(f"{name}={value} is not {form}. Check the environment and .env.")
+
+
+def missing(name: str, why: str) -> ImproperlyConfigured:
+    """The error for a variable that must be set with DEBUG off."""
+    return ImproperlyConfigured(
+        f"{name} is not set: {why} In development, run the command through `nix develop` or"
+        f" `sh dev`, which set DJANGO_DEBUG=true."
+    )

@@ -1,0 +1,180 @@
+"""The project's own settings. Each reads its variable; `.env.example` documents them."""
+
+from django.contrib.messages import constants as messages
+
+from config import forwarding
+from config.env import BASE_DIR, boolean, env, missing, port
+
+# Off unless asked for, so that a forgotten variable in production is safe.
+# `nix develop` and `sh dev` ask for it.
+DEBUG = boolean("DJANGO_DEBUG", default=False)
+
+PROJECT_NAME = env.str("PROJECT_NAME", "")
+if not PROJECT_NAME:
+    if not DEBUG:
+        # A container's folder is /app for everybody, and names derived from it would collide.
+        raise missing("PROJECT_NAME", "with DEBUG off the project does not guess its name.")
+    PROJECT_NAME = BASE_DIR.name
+
+SECRET_KEY = env.str("DJANGO_SECRET_KEY", "")
+if not SECRET_KEY:
+    if not DEBUG:
+        raise missing("DJANGO_SECRET_KEY", "with DEBUG off it must be a long random string.")
+    SECRET_KEY = "django-insecure-development-only"  # noqa: S105
+
+DJANGO_PORT = port("DJANGO_PORT", 8000)
+FORWARDED_URL = forwarding.address(DJANGO_PORT)
+
+ALLOWED_HOSTS = env.list("DJANGO_ALLOWED_HOSTS", default=[])
+CSRF_TRUSTED_ORIGINS = env.list("DJANGO_CSRF_TRUSTED_ORIGINS", default=[])
+if DEBUG:
+    ALLOWED_HOSTS += [".localhost", "127.0.0.1", "[::1]"]
+    if forwarding.is_forwarded():
+        ALLOWED_HOSTS += [forwarding.host(DJANGO_PORT)]
+        CSRF_TRUSTED_ORIGINS += [FORWARDED_URL]
+
+# Where this machine keeps its state: the database, mails, logs.
+DATA_DIR = BASE_DIR / env.str("DATA_DIR", ".data")
+if DEBUG:
+    DATA_DIR.mkdir(parents=True, exist_ok=True)
+
+
+# Applications
+
+INSTALLED_APPS = [
+    "home",
+    "accounts",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_htmx",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+ASGI_APPLICATION = "config.asgi.application"
+WSGI_APPLICATION = "config.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.debug",
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "home.context_processors.project",
+            ],
+        },
+    },
+]
+MESSAGE_TAGS = {messages.ERROR: "warning"}
+
+
+# Database
+
+DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'db.sqlite3'}")}
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # Django, the workers and beat share the file. WAL lets them read while one writes; an
+    # immediate transaction waits for the lock at its start, where a deferred one would fail when
+    # it goes from reading to writing.
+    DATABASES["default"]["OPTIONS"] = {
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+    }
+    # Worker threads cannot share an in-memory database.
+    DATABASES["default"]["TEST"] = {"NAME": DATA_DIR / "test.sqlite3"}
+
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+
+# E-mail
+
+# In production an unset EMAIL_URL is a local mail server; in development mails become files.
+EMAIL_CONFIG = env.email(
+    "EMAIL_URL", default=f"filemail:///{DATA_DIR / 'mail'}" if DEBUG else "smtp://localhost:25"
+)
+vars().update(EMAIL_CONFIG)
+EMAIL_TIMEOUT = 10  # seconds for each step; accounts.ledger.LEASE must exceed all of them
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "noreply@example.com")
+
+
+# Users
+
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "accounts:login"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "home"
+
+
+# Language and time
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+
+# Static files
+
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+if not DEBUG:
+    STORAGES = {
+        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+        "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    }
+
+
+# Security
+
+if not DEBUG:
+    SECURE_SSL_REDIRECT = True
+    # A load balancer asks for /health/ without TLS.
+    SECURE_REDIRECT_EXEMPT = [r"^health/$"]
+    SECURE_HSTS_SECONDS = 30 * 24 * 60 * 60
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+    # Subdomains and the preload list are decisions about a whole domain, not about one site.
+    SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+if boolean("DJANGO_BEHIND_PROXY", default=DEBUG and forwarding.is_forwarded()):
+    # Only behind a proxy that always sets this header: a client could send it too.
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+
+# Logging: everything to standard error, where the process manager collects it.
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+}

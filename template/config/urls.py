@@ -1,0 +1,16 @@
+"""The project's URLs. An app whose config has a ``url_prefix`` is mounted below it."""
+
+from django.apps import apps
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("home.urls")),
+    path("accounts/", include("accounts.urls")),
+    path("admin/", admin.site.urls),
+    *[
+        path(f"{app.url_prefix}/", include(f"{app.name}.urls"))
+        for app in apps.get_app_configs()
+        if hasattr(app, "url_prefix")
+    ],
+]

@@ -1,0 +1,55 @@
+"""Checks the project's dependencies.
+
+An app names its checks in its config: ``health_checks = {"redis": "tasks.health.check_redis"}``.
+A check is called without arguments, in a thread of its own; it returns if the dependency works
+and raises if not.
+"""
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from django.apps import apps
+from django.db import connection
+from django.utils.module_loading import import_string
+
+TIMEOUT = 1.0
+"""Seconds after which a dependency that does not answer counts as down."""
+
+logger = logging.getLogger(__name__)
+
+
+def check_dependencies() -> dict[str, str]:
+    """Return "ok" or "down" for each dependency. Details of an error go to the log only."""
+    checks = {
+        name: import_string(path)
+        for app in apps.get_app_configs()
+        for name, path in getattr(app, "health_checks", {}).items()
+    }
+    pool = ThreadPoolExecutor(max_workers=len(checks))
+    running = {name: pool.submit(_close_connection_after, check) for name, check in checks.items()}
+    results = {}
+    for name, future in running.items():
+        try:
+            future.result(TIMEOUT)
+        except Exception as error:
+            logger.warning("%s is down: %s: %s", name, type(error).__name__, error)
+            results[name] = "down"
+        else:
+            results[name] = "ok"
+    # A check that hangs keeps its thread, but not the answer.
+    pool.shutdown(wait=False)
+    return results
+
+
+def check_database() -> None:
+    """Raise unless the database answers a query."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+def _close_connection_after(check: Callable[[], None]) -> None:
+    try:
+        check()
+    finally:
+        connection.close()

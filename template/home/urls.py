@@ -1,0 +1,10 @@
+from django.urls import path
+
+from . import views
+
+urlpatterns = [
+    path("", views.start, name="home"),
+    path("processes/", views.processes, name="processes"),
+    path("mails/", views.mails, name="mails"),
+    path("health/", views.health, name="health"),
+]
