@@ -1,0 +1,84 @@
+"""The commands of the stack: `python3 -m stack up`, `wait`, `status`, …"""
+
+import sys
+
+if sys.version_info < (3, 11):  # before anything is imported that needs it
+    sys.exit(f"Python 3.11 or later is needed; this is {sys.version.split()[0]} ({sys.executable}).")
+
+import argparse
+import os
+
+from stack import client, doctor, packages, project, watch
+from stack import up as lifecycle
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command and return its exit code."""
+    os.chdir(project.ROOT)
+    try:
+        if arguments[:1] == ["up"] and not {"-h", "--help"} & set(arguments):
+            return lifecycle.up(arguments[1:])  # all options are process-compose's
+        options = _parser().parse_args(arguments)
+        return options.run(options)
+    except project.Problem as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def setup(always: bool) -> int:
+    """Install the Python packages. Returns the exit code."""
+    env = project.environment()
+    install = packages.install if always else packages.ensure
+    install(env, is_running=lambda: client.processes(env["PC_SOCKET_PATH"]) is not None)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="stack", description="Run the project's processes.")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    commands.add_parser(
+        "up",
+        help="start everything; -D: in the background; a name: only that and what it needs; "
+        "all other options are process-compose's",
+    )
+
+    wait = commands.add_parser("wait", help="wait until everything is ready")
+    wait.add_argument("--timeout", type=float, default=120, help="seconds (default: 120)")
+    wait.set_defaults(run=lambda options: watch.wait(options.timeout))
+
+    down = commands.add_parser("down", help="stop everything; the data is kept")
+    down.set_defaults(run=lambda _: lifecycle.down())
+
+    status = commands.add_parser("status", help="show every process")
+    status.add_argument("-o", "--output", choices=["table", "json"], default="table")
+    status.set_defaults(run=lambda options: watch.status(options.output == "json"))
+
+    logs = commands.add_parser("logs", help="show the log of a process, or all")
+    logs.add_argument("name", nargs="?")
+    logs.add_argument("-n", "--lines", type=int, default=50, help="how many (default: 50)")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on with new lines")
+    logs.set_defaults(run=lambda options: watch.logs(options.name, options.lines, options.follow))
+
+    restart = commands.add_parser("restart", help="restart a process")
+    restart.add_argument("names", nargs="+", metavar="name")
+    restart.set_defaults(run=lambda options: watch.restart(options.names))
+
+    scale = commands.add_parser("scale", help="run several of a worker")
+    scale.add_argument("name")
+    scale.add_argument("replicas", type=int, metavar="N")
+    scale.set_defaults(run=lambda options: watch.scale(options.name, options.replicas))
+
+    setup_parser = commands.add_parser("setup", help="install the Python packages")
+    setup_parser.add_argument("--if-needed", action="store_true", help="only after a change")
+    setup_parser.set_defaults(run=lambda options: setup(always=not options.if_needed))
+
+    doctor_parser = commands.add_parser("doctor", help="show what is there and what is missing")
+    doctor_parser.set_defaults(run=lambda _: doctor.doctor())
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,137 @@
+"""Says what is there, what is missing, and what to do about it. Needs neither just nor `.venv`."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from stack import client, leftovers, packages, ports, project
+from stack.project import Problem
+from stack.up import require_settings
+
+
+class Report:
+    """Prints one line a finding and remembers whether there was a bad one."""
+
+    def __init__(self) -> None:
+        self.healthy = True
+
+    def good(self, text: str) -> None:
+        """Print something that is as it should be."""
+        print(f"  ok   {text}")
+
+    def bad(self, text: str) -> None:
+        """Print something that must be mended: what is wrong and what to do."""
+        self.healthy = False
+        first, *rest = text.splitlines()
+        print("\n".join([f"  !!   {first}", *(f"       {line}" for line in rest)]))
+
+
+def doctor() -> int:
+    """Print the report. Returns the exit code: 1 if something must be mended."""
+    report = Report()
+    print("Tools")
+    _door(report)
+    env = {**os.environ, "PATH": f"{project.VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    _tools(report, env)
+    print("Project")
+    try:
+        env = project.environment()
+        report.good(".env is well-formed" if (project.ROOT / ".env").exists() else "no .env")
+    except Problem as problem:
+        report.bad(str(problem))
+    _packages(report, env)
+    print("Processes")
+    running = _stack(report, env)
+    _ports(report, env, running)
+    return 0 if report.healthy else 1
+
+
+def _door(report: Report) -> None:
+    version = ".".join(map(str, sys.version_info[:3]))
+    report.good(f"python {version}  {sys.executable}")
+    door = os.environ.get("DEV_DOOR")
+    if door:
+        report.good(f"the environment of {'`nix develop`' if door == 'nix' else '`sh dev`'}")
+    else:
+        report.bad("not in the environment of the project. Enter it: nix develop, or sh dev COMMAND")
+
+
+def _tools(report: Report, env: dict[str, str]) -> None:
+    wanted = {"uv": "", "just": "", "process-compose": "", **_services_tools()}
+    for name, instead in wanted.items():
+        found = shutil.which(name, path=env["PATH"])
+        if not found and instead:
+            found = next(map(str, project.ROOT.glob(instead)), None)
+        if found:
+            report.good(f"{Path(found).name} {_version(found)}  {found}")
+        elif name in _services_tools():
+            report.bad(f"{name} is missing. It comes with: nix develop, or sh dev just setup")
+        else:
+            report.bad(f"{name} is missing. It comes with: nix develop, or sh dev COMMAND")
+
+
+def _services_tools() -> dict[str, str]:
+    """Return what `x-tools` of the files in `services/` names: program -> what may replace it."""
+    tools = {}
+    for file in project.service_files():
+        block = re.search(r"^x-tools:.*\n((?: +.+\n)+)", file.read_text(), re.MULTILINE)
+        for line in block[1].splitlines() if block else []:
+            name, _, instead = line.strip().partition(":")
+            tools[name] = instead.strip(" \"'")
+    return tools
+
+
+def _version(program: str) -> str:
+    ask = ["version", "--short"] if Path(program).name == "process-compose" else ["--version"]
+    try:
+        answer = subprocess.run([program, *ask], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return "does not start"
+    version = re.search(r"\d+(\.\d+)+", answer.stdout)
+    return version[0] if version else "of an unknown version"
+
+
+def _packages(report: Report, env: dict[str, str]) -> None:
+    if not packages.is_current():
+        report.bad(".venv is not up to date. To install the packages: just setup")
+        return
+    report.good(".venv is up to date")
+    try:
+        require_settings(env)
+        report.good("the settings are well-formed")
+    except Problem as problem:
+        report.bad(str(problem))
+
+
+def _stack(report: Report, env: dict[str, str]) -> bool:
+    socket = env.get("PC_SOCKET_PATH")
+    if not socket:
+        return False  # a bad .env
+    if client.processes(socket) is not None:
+        report.good(f"the stack runs, in {project.ROOT}")
+        return True
+    for pid in leftovers.find(socket):
+        report.bad(f"left behind by an earlier stack: {ports.describe(pid)}. To end it: just down")
+    return False
+
+
+def _ports(report: Report, env: dict[str, str], running: bool) -> None:
+    try:
+        declared = ports.declared(env)
+    except Problem as problem:
+        report.bad(str(problem))
+        return
+    for port in declared:
+        text = f"port {port.number} ({port.variable}, {port.service})"
+        if ports.is_free(port.number):
+            report.good(f"{text} is free")
+        elif running:
+            report.good(f"{text} is in use by {ports.holder(port.number)}")
+        else:
+            try:
+                ports.require_free([port])
+            except Problem as problem:
+                report.bad(str(problem))

@@ -1,0 +1,162 @@
+"""Starts the stack and stops it."""
+
+import contextlib
+import fcntl
+import http.client
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from stack import client, leftovers, packages, ports, project
+from stack.project import Problem
+
+START = 15
+"""Seconds that process-compose gets to answer."""
+STOP = 60
+"""Seconds that an orderly stop may take; longer than any time-out in `services/`."""
+
+
+def up(arguments: list[str]) -> int:
+    """Start the stack, and stay with it unless *arguments* hold `-D`.
+
+    All other arguments go to `process-compose up`. Returns the exit code; raises `Problem` if
+    nothing was started.
+    """
+    detached = any(argument in ("-D", "--detached") for argument in arguments)
+    arguments = [argument for argument in arguments if argument not in ("-D", "--detached")]
+    env = project.environment()
+    socket = env["PC_SOCKET_PATH"]
+    with _starting(socket):
+        _require_stopped(socket)
+        declared = ports.declared(env)
+        ports.require_free(declared)
+        packages.ensure(env, is_running=lambda: False)  # just checked
+        require_settings(env)
+        server = _start(arguments, env, detached)
+    if detached:
+        print("The stack starts in the background. To wait until it is ready: just wait")
+        return 0
+    return _stay(server, socket)
+
+
+def down() -> int:
+    """Stop the stack and what an earlier one left behind. Returns the exit code."""
+    socket = project.environment()["PC_SOCKET_PATH"]
+    start = time.monotonic()
+    running = client.processes(socket) is not None
+    if running:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            client.request("POST", "/project/stop", socket, timeout=STOP)
+        while leftovers.find(socket) and time.monotonic() - start < STOP:
+            time.sleep(0.05)
+    if leftovers.find(socket):
+        _end_leftovers(socket)
+    elif not running:
+        print("Nothing runs.")
+        return 0
+    print(f"Stopped in {time.monotonic() - start:.1f} s.")
+    return 0
+
+
+def is_starting(socket: str) -> bool:
+    """Return whether a `just up` is under way that has not got as far as process-compose."""
+    with open(f"{socket}.lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+@contextlib.contextmanager
+def _starting(socket: str) -> Iterator[None]:
+    with open(f"{socket}.lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Problem("Another `just up` of this project is just starting.") from None
+        yield
+
+
+def _require_stopped(socket: str) -> None:
+    found = leftovers.find(socket)
+    servers = [pid for pid in found if leftovers.name(pid) == "process-compose"]
+    if client.processes(socket) is not None:
+        pid = f", pid {servers[0]}" if servers else ""
+        raise Problem(
+            f"The stack runs already, in {project.ROOT} (process-compose{pid}).\n"
+            "To see it: just status. To stop it: just down"
+        )
+    if servers:
+        raise Problem(f"process-compose (pid {servers[0]}) does not answer. First: just down")
+    if found:
+        _end_leftovers(socket)
+
+
+def _end_leftovers(socket: str) -> None:
+    found = leftovers.find(socket)
+    for pid, parent in found.items():
+        if parent not in found:
+            print(f"Ending what was left behind: {ports.describe(pid)}")
+    leftovers.end(socket)
+
+
+def require_settings(env: dict[str, str]) -> None:
+    """Raise `Problem`, in the settings' own words, if Django cannot be configured."""
+    check = [shutil.which("python", path=env["PATH"]), "-c", "import config.settings"]
+    result = subprocess.run(check, cwd=project.ROOT, env=env, capture_output=True, text=True)
+    if result.returncode != 0:
+        error, _, words = result.stderr.strip().rpartition("ImproperlyConfigured: ")
+        raise Problem(words if error else result.stderr.strip())
+
+
+def _start(arguments: list[str], env: dict[str, str], detached: bool) -> subprocess.Popen:
+    """Start process-compose and return it when it answers."""
+    program = shutil.which("process-compose", path=env["PATH"])
+    if program is None:
+        raise Problem("process-compose is not on PATH. Run this through `nix develop` or `sh dev`.")
+    log = Path(env["DATA_DIR"]) / "logs" / "process-compose.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    command = [program, "up", "-L", str(log)]
+    for file in project.service_files():
+        command += ["-f", str(file)]
+    if detached or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        command.append("-t=false")
+    quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL) if detached else {}
+    server = subprocess.Popen(
+        [*command, *arguments], cwd=project.ROOT, env=env, start_new_session=detached, **quiet
+    )
+    if not detached:
+        # After a Ctrl-C in the terminal process-compose has it too, and ignores the second.
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(signum, lambda *_: server.terminate())
+    give_up = time.monotonic() + START
+    while client.processes(env["PC_SOCKET_PATH"]) is None:
+        if server.poll() is not None and (detached or server.returncode != 0):
+            raise Problem(f"process-compose did not start:\n{_tail(log)}")
+        if server.poll() is not None:
+            break  # `up --dry-run`, or stopped at once
+        if time.monotonic() > give_up:
+            leftovers.end(env["PC_SOCKET_PATH"])
+            raise Problem(f"process-compose did not answer within {START} s:\n{_tail(log)}")
+        time.sleep(0.05)
+    return server
+
+
+def _stay(server: subprocess.Popen, socket: str) -> int:
+    code = server.wait()
+    if code >= 0:
+        return code
+    print(f"process-compose was killed by signal {-code}.")
+    _end_leftovers(socket)
+    return 128 - code
+
+
+def _tail(log: Path, lines: int = 5) -> str:
+    with contextlib.suppress(OSError):
+        return "\n".join(f"  {line}" for line in log.read_text().splitlines()[-lines:])
+    return ""
