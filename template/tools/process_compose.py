@@ -89,7 +89,13 @@ def _ask(go: str, variable: str) -> str:
 def _build(command: list[str], env: dict[str, str], step: Step) -> None:
     last = collections.deque(maxlen=12)
     with subprocess.Popen(
-        command, cwd=HERE, env=env, stderr=subprocess.PIPE, text=True, errors="replace"
+        command,
+        cwd=HERE,
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
     ) as build:
         try:
             for line in build.stderr:
