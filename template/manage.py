@@ -4,19 +4,25 @@
 import os
 import sys
 
+NOT_INSTALLED = """\
+Django is not installed in this Python. Run the command in the project's environment:
+  sh dev just setup
+  sh dev just manage …"""
+
 
 def main() -> None:
     """Run administrative tasks."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     try:
+        from django.core.exceptions import ImproperlyConfigured
         from django.core.management import execute_from_command_line
-    except ImportError as error:
-        raise SystemExit(
-            "Django is not installed in this Python. Run the command in the project's environment:\n"
-            "  nix develop -c just manage …      with Nix\n"
-            "  sh dev just manage …              without"
-        ) from error
-    execute_from_command_line(sys.argv)
+    except ImportError:
+        raise SystemExit(NOT_INSTALLED) from None
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        # A wrong variable is the user's to mend; a traceback would hide which one.
+        raise SystemExit(f"{sys.argv[0]}: {error}") from None
 
 
 if __name__ == "__main__":
