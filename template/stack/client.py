@@ -74,20 +74,20 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 def _process(state: dict) -> Process:
-    status, running = state["status"], state["is_running"]
+    status, has_probe = state["status"], state["has_ready_probe"]
     if status == "Completed":
         ready = state["exit_code"] == 0
-    elif status == "Disabled":
-        ready = True
+    elif status == "Running":
+        ready = not has_probe or state["is_ready"] == "Ready"
     else:
-        ready = status == "Running" and (not state["has_ready_probe"] or state["is_ready"] == "Ready")
+        ready = status == "Disabled"
     return Process(
         name=state["name"],
         status=status,
         ready=ready,
-        has_probe=state["has_ready_probe"],
+        has_probe=has_probe,
         restarts=state["restarts"],
-        uptime=state["age"] / 1e9 if running else 0,
+        uptime=state["age"] / 1e9 if state["is_running"] else 0,
         exit_code=state["exit_code"],
         pid=state["pid"],
     )

@@ -52,11 +52,8 @@ def doctor() -> int:
 def _door(report: Report) -> None:
     version = ".".join(map(str, sys.version_info[:3]))
     report.good(f"python {version}  {sys.executable}")
-    door = os.environ.get("DEV_DOOR")
-    if door:
-        report.good(f"the environment of {'`nix develop`' if door == 'nix' else '`sh dev`'}")
-    else:
-        report.bad("not in the environment of the project. Enter it: nix develop, or sh dev COMMAND")
+    doors = {"nix": "from `nix develop`", "wheels": "from `sh dev`"}
+    report.good(f"tools {doors.get(os.environ.get('DEV_DOOR', ''), 'of this machine')}")
 
 
 def _tools(report: Report, env: dict[str, str]) -> None:
@@ -67,10 +64,8 @@ def _tools(report: Report, env: dict[str, str]) -> None:
             found = next(map(str, project.ROOT.glob(instead)), None)
         if found:
             report.good(f"{Path(found).name} {_version(found)}  {found}")
-        elif name in _services_tools():
-            report.bad(f"{name} is missing. It comes with: nix develop, or sh dev just setup")
         else:
-            report.bad(f"{name} is missing. It comes with: nix develop, or sh dev COMMAND")
+            report.bad(f"{name} is missing. It comes with: nix develop, or sh dev just setup")
 
 
 def _services_tools() -> dict[str, str]:

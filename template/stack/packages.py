@@ -100,7 +100,7 @@ def _remove_foreign_venv(is_running: Callable[[], bool]) -> None:
     else:
         why = "it was not made here, or its Python has gone"
     if is_running():
-        raise Problem(f"{VENV} must be rebuilt ({why}), but the stack runs on it.\nFirst: just down")
+        raise Problem(f".venv must be rebuilt ({why}), but the stack runs on it. First: just down")
     print(f"Rebuilding .venv: {why}.", file=sys.stderr)
     shutil.rmtree(VENV)
 

@@ -81,10 +81,8 @@ def _free_near(number: int, ports: list[Port]) -> int:
 
 def holder(number: int) -> str:
     """Describe the process that listens on this port, as far as the system tells us."""
-    if Path("/proc/net/tcp").exists():
-        pid = _holder_by_proc(number)
-    else:
-        pid = _holder_by_lsof(number)
+    by_proc = Path("/proc/net/tcp").exists()
+    pid = _holder_by_proc(number) if by_proc else _holder_by_lsof(number)
     if pid is None:
         return "a process of another user"
     return describe(pid)

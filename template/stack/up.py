@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import http.client
+import re
 import shutil
 import signal
 import subprocess
@@ -38,7 +39,7 @@ def up(arguments: list[str]) -> int:
         require_settings(env)
         server = _start(arguments, env, detached)
     if detached:
-        print("The stack starts in the background. To wait until it is ready: just wait")
+        print(f"{address(env)} starts in the background. To wait until all is ready: just wait")
         return 0
     return _stay(server, socket)
 
@@ -72,6 +73,11 @@ def is_starting(socket: str) -> bool:
     return False
 
 
+def address(env: dict[str, str]) -> str:
+    """Return where the project's pages are."""
+    return f"http://localhost:{env.get('DJANGO_PORT') or 8000}"
+
+
 @contextlib.contextmanager
 def _starting(socket: str) -> Iterator[None]:
     with open(f"{socket}.lock", "w") as lock:
@@ -88,7 +94,8 @@ def _require_stopped(socket: str) -> None:
     if client.processes(socket) is not None:
         pid = f", pid {servers[0]}" if servers else ""
         raise Problem(
-            f"The stack runs already, in {project.ROOT} (process-compose{pid}).\n"
+            f"The stack runs already: {address(project.environment())}\n"
+            f"in {project.ROOT} (process-compose{pid}).\n"
             "To see it: just status. To stop it: just down"
         )
     if servers:
@@ -158,5 +165,6 @@ def _stay(server: subprocess.Popen, socket: str) -> int:
 
 def _tail(log: Path, lines: int = 5) -> str:
     with contextlib.suppress(OSError):
-        return "\n".join(f"  {line}" for line in log.read_text().splitlines()[-lines:])
+        text = re.sub(r"\x1b\[\d*m", "", log.read_text())  # its colours
+        return "\n".join(f"  {line}" for line in text.splitlines()[-lines:])
     return ""

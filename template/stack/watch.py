@@ -9,10 +9,9 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from stack import client, project
+from stack import client, project, up
 from stack.client import Process
 from stack.project import Problem
-from stack.up import is_starting
 
 CRASHES = 5
 """Restarts that `wait` sees before it calls a process hopeless."""
@@ -34,7 +33,7 @@ def wait(timeout: float) -> int:
         if processes is None:
             if seen:
                 raise Problem(f"The stack has stopped. Its last words: {_logs_dir()}")
-            if not is_starting(socket):
+            if not up.is_starting(socket):
                 raise Problem("Nothing runs here. To start it: just up -D")
         else:
             late = [process for process in seen if not process.ready]
@@ -42,7 +41,7 @@ def wait(timeout: float) -> int:
             waiting = [process for process in processes if not process.ready]
             if not waiting:
                 last = f", {' and '.join(p.name for p in late)} last" if late else ""
-                print(f"All {len(processes)} processes are ready ({elapsed:.1f} s{last}).")
+                print(f"All is ready ({elapsed:.1f} s{last}): {up.address(project.environment())}")
                 return 0
             for process in waiting:
                 crashes.setdefault(process.name, process.restarts)
@@ -52,7 +51,8 @@ def wait(timeout: float) -> int:
             ):
                 return _give_up(waiting, socket, "Waiting does not help:")
         if elapsed > timeout:
-            return _give_up([p for p in seen if not p.ready], socket, f"Not ready after {timeout:g} s:")
+            waiting = [process for process in seen if not process.ready]
+            return _give_up(waiting, socket, f"Not ready after {timeout:g} s:")
         time.sleep(0.1)
 
 
@@ -96,7 +96,7 @@ def status(as_json: bool) -> int:
     else:
         rows = [("PROCESS", "STATUS", "READY", "RESTARTS", "UP")]
         for p in processes:
-            ready = "yes" if p.ready else "no"
+            ready = "-" if p.status == "Disabled" else "yes" if p.ready else "no"
             rows.append((p.name, p.status, ready, str(p.restarts), _duration(p.uptime)))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
