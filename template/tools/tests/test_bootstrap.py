@@ -66,11 +66,10 @@ def test_a_new_lock_brings_the_new_tool(project, registry):
     assert registry.requests.total() == 3  # uv was not downloaded again
 
 
-def test_tools_of_another_system_are_replaced(project):
-    # A folder shared with a container may hold the tools of the other system.
-    project.dev("true")
-    stamp = project.root / ".tools" / "stamp"
-    stamp.write_text("Darwin arm64\n" + stamp.read_text().partition("\n")[2])
+def test_tools_of_another_system_are_replaced(project, tmp_path):
+    # A folder that is shared with a container may hold the tools of the other system.
+    write_program(tmp_path / "other" / "uname", "#!/bin/sh\necho Plan9 sparc\n")
+    project.dev("true", PATH=f"{tmp_path}/other:{project.machine.bin}")
     (project.root / ".tools" / "bin" / "uv").unlink()
     write_program(project.root / ".tools" / "bin" / "uv", "#!/bin/sh\necho other\n")
 
