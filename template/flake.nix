@@ -1,0 +1,106 @@
+{
+  description = "Django with background tasks";
+
+  inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixpkgs-unstable";
+
+  outputs =
+    { nixpkgs, ... }:
+    let
+      eachSystem =
+        outputs:
+        nixpkgs.lib.genAttrs [
+          "x86_64-linux"
+          "aarch64-linux"
+          "aarch64-darwin"
+        ] (system: outputs nixpkgs.legacyPackages.${system});
+
+      # services/*.nix name the programs that the servers in services/*.yaml need.
+      services = map (file: import (./services + "/${file}")) (
+        builtins.filter (file: builtins.match ".*\\.nix" file != null) (
+          builtins.attrNames (builtins.readDir ./services)
+        )
+      );
+      servers = pkgs: builtins.concatMap (programs: programs pkgs) services;
+
+      # Python packages are the wheels of uv.lock. On Linux, some of them expect libstdc++ and
+      # zlib where Nix's Python does not look, so this Python brings both. It does so for itself
+      # only: an exported LD_LIBRARY_PATH would reach, and break, programs from outside of Nix.
+      python =
+        pkgs:
+        pkgs.symlinkJoin {
+          name = "python";
+          paths = [ pkgs.python313 ];
+          nativeBuildInputs = [ pkgs.patchelf ];
+          postBuild = ''
+            rm -rf $out/nix-support # sets PYTHONPATH, which leaks into the virtual environment
+          ''
+          + pkgs.lib.optionalString pkgs.stdenv.hostPlatform.isLinux ''
+            install -m 755 ${pkgs.python313}/bin/python3.13 $out/bin/python3.13
+            patchelf $out/bin/python3.13 \
+              --add-needed ${pkgs.lib.getLib pkgs.stdenv.cc.cc}/lib/libstdc++.so.6 \
+              --add-needed ${pkgs.zlib}/lib/libz.so.1
+          '';
+        };
+    in
+    {
+      devShells = eachSystem (pkgs: {
+        default = pkgs.mkShellNoCC {
+          packages = [
+            (python pkgs)
+            pkgs.uv
+            pkgs.just
+            pkgs.process-compose
+          ]
+          ++ servers pkgs;
+
+          env = {
+            UV_PYTHON = "${python pkgs}/bin/python3.13";
+            UV_PYTHON_DOWNLOADS = "never";
+          };
+
+          shellHook = ''
+            # `sh dev` says where the project is. Otherwise it is this folder or one above it.
+            if [ -n "''${DEV_DOOR-}" ] || [ -z "''${DEV_ROOT-}" ]; then
+              DEV_ROOT=$PWD
+              until [ -e "$DEV_ROOT/manage.py" ] || [ -z "$DEV_ROOT" ]; do
+                DEV_ROOT=''${DEV_ROOT%/*}
+              done
+            fi
+            export DEV_ROOT DEV_DOOR=nix DJANGO_DEBUG="''${DJANGO_DEBUG-true}"
+            export PATH="$DEV_ROOT/.venv/bin:$PATH"
+            [ -n "$DEV_ROOT" ] ||
+              echo "There is no manage.py in $PWD or above: run nix develop inside the project." >&2
+          '';
+        };
+      });
+
+      # The servers alone, for a Django project that lies elsewhere: state in .data/ where it starts.
+      packages =
+        if services == [ ] then
+          { }
+        else
+          eachSystem (pkgs: {
+            services = pkgs.writeShellScriptBin "services" ''
+              mkdir -p "''${DATA_DIR:=.data}/logs"
+              DATA_DIR=$(cd "$DATA_DIR" && pwd)
+              export DATA_DIR PC_DISABLE_DOTENV=1
+              export PROC_COMP_CONFIG="''${XDG_CONFIG_HOME:-$HOME/.config}/process-compose"
+              export PATH="${
+                pkgs.lib.makeBinPath (
+                  [
+                    (python pkgs)
+                    pkgs.process-compose
+                  ]
+                  ++ servers pkgs
+                )
+              }:$PATH"
+              [ -t 1 ] || export PC_DISABLE_TUI=1
+              cd ${./.}
+              exec process-compose up --no-server -L "$DATA_DIR/logs/process-compose.log" \
+                --namespace servers $(printf -- '-f %s ' services/*.yaml) "$@"
+            '';
+          });
+
+      formatter = eachSystem (pkgs: pkgs.nixfmt-tree);
+    };
+}

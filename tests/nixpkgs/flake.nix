@@ -1,0 +1,146 @@
+# Stands in for nixpkgs where that cannot be fetched: the attributes that the flakes use, each a
+# link to this machine's own program. An attribute that is not here fails, as one that nixpkgs
+# does not have. The programs are looked for on PATH when they are built, hence --impure.
+{
+  description = "A stand-in for nixpkgs";
+
+  outputs =
+    { self }:
+    let
+      systems = [
+        "x86_64-linux"
+        "aarch64-linux"
+        "aarch64-darwin"
+      ];
+
+      lib = {
+        genAttrs =
+          names: value:
+          builtins.listToAttrs (
+            map (name: {
+              inherit name;
+              value = value name;
+            }) names
+          );
+        makeBinPath = packages: builtins.concatStringsSep ":" (map (package: "${package}/bin") packages);
+        getLib = package: package;
+        optionalString = condition: text: if condition then text else "";
+      };
+
+      packagesFor =
+        system:
+        let
+          build =
+            name: script: attributes:
+            derivation (
+              {
+                inherit name system;
+                builder = "/bin/bash";
+                # Nix kills a builder that has closed its output, as ln does before it ends: end in bash.
+                args = [
+                  "-euc"
+                  "${script}\nexit"
+                ];
+                outputs = [ "out" ];
+                PATH = builtins.getEnv "PATH";
+              }
+              // attributes
+            );
+
+          program =
+            package: name:
+            build package ''
+              path=$(type -P ${name}) || { echo "${package}: this machine has no ${name} on PATH" >&2; exit 1; }
+              mkdir -p $out/bin
+              ln -s "$path" $out/bin/${name}
+            '' { };
+
+          libraries = build "libraries" ''
+            mkdir -p $out/lib
+            for name in libstdc++.so.6 libz.so.1; do
+              ln -s "$(ldconfig -p | grep -m 1 -o "/.*/$name")" $out/lib/$name
+            done
+          '' { PATH = "/usr/sbin:/sbin:${builtins.getEnv "PATH"}"; };
+
+          mkShellNoCC =
+            attributes:
+            build "nix-shell" "echo a shell > $out" (
+              removeAttrs attributes [
+                "packages"
+                "env"
+              ]
+              // attributes.env
+              // {
+                nativeBuildInputs = attributes.packages;
+                stdenv = build "stdenv" ''
+                  mkdir $out
+                  cat > $out/setup <<'EOF'
+                  for input in $nativeBuildInputs; do
+                    PATH=$input/bin:$PATH
+                    [ ! -e $input/nix-support/setup-hook ] || source $input/nix-support/setup-hook
+                  done
+                  EOF
+                '' { };
+              }
+            )
+            // {
+              overrideAttrs = change: mkShellNoCC (attributes // change attributes);
+            };
+        in
+        {
+          inherit lib mkShellNoCC;
+          bashInteractive = program "bash-interactive" "bash";
+          just = program "just" "just";
+          nixfmt-tree = program "nixfmt-tree" "treefmt";
+          patchelf = program "patchelf" "patchelf";
+          process-compose = program "process-compose" "process-compose";
+          redis = program "redis" "redis-server";
+          stdenv = {
+            cc.cc = libraries;
+            hostPlatform.isLinux = builtins.match ".*-linux" system != null;
+          };
+          symlinkJoin =
+            attributes@{
+              name,
+              paths,
+              postBuild,
+              ...
+            }:
+            build name
+              ''
+                mkdir $out
+                for input in $nativeBuildInputs; do PATH=$input/bin:$PATH; done
+                for path in $paths; do cp --recursive --symbolic-link --no-preserve=mode $path/. $out; done
+                eval "$postBuild"
+              ''
+              attributes;
+          temporal-cli = program "temporal-cli" "temporal";
+          uv = program "uv" "uv";
+          writeShellScriptBin =
+            name: text:
+            build name ''
+              mkdir -p $out/bin
+              printf '#!/bin/bash\n%s' "$text" > $out/bin/${name}
+              chmod +x $out/bin/${name}
+            '' { inherit text; };
+          zlib = libraries;
+
+          # The machine's newest Python with its standard library, so that what the flakes do to
+          # it is done for real.
+          python313 = build "python3-3.13" ''
+            for python in python3.13 python3; do
+              prefix=$($python -c 'import sys; print(sys.base_prefix)') && break
+            done
+            mkdir -p $out/bin $out/nix-support
+            echo 'export PYTHONPATH=/leaked' > $out/nix-support/setup-hook
+            ln -s "$prefix/lib" $out/lib
+            cp -L "$prefix/bin/python3" $out/bin/python3.13
+            ln -s python3.13 $out/bin/python3
+          '' { };
+        };
+    in
+    {
+      inherit lib;
+      legacyPackages = lib.genAttrs systems packagesFor;
+    };
+}
