@@ -1,0 +1,115 @@
+import json
+
+import pytest
+from django.apps import apps
+from django.core.mail import send_mail
+from django.urls import reverse
+
+from stack import client as stack_client
+from stack.client import Process
+
+
+def process(**fields) -> Process:
+    defaults = {
+        "name": "django",
+        "status": "Running",
+        "ready": True,
+        "has_probe": True,
+        "restarts": 0,
+        "uptime": 5.0,
+        "exit_code": 0,
+        "pid": 1,
+    }
+    return Process(**defaults | fields)
+
+
+@pytest.fixture
+def development(settings):
+    settings.DEBUG = True  # pytest-django turns it off
+
+
+@pytest.mark.django_db
+def test_the_start_page_shows_every_process_and_its_state(client, development, monkeypatch):
+    running = [
+        process(),
+        process(name="mailer", ready=False),
+        process(name="one", status="Skipped", ready=False),
+    ]
+    monkeypatch.setattr(stack_client, "processes", lambda: running)
+
+    rows = client.get("/").content.decode().split("<tr>")[2:]
+
+    states = {row.split("</td>")[0].split("<td>")[1]: row for row in rows}
+    assert "ready" in states["django"]
+    assert "starting" in states["mailer"]
+    assert "skipped" in states["one"]
+
+
+@pytest.mark.django_db
+def test_without_a_stack_the_start_page_says_how_to_start_one(client, development, monkeypatch):
+    monkeypatch.setattr(stack_client, "processes", lambda: None)
+    assert "just up" in client.get("/").content.decode()
+
+
+@pytest.mark.django_db
+def test_outside_development_visitors_see_no_processes_and_no_mails(client, monkeypatch):
+    monkeypatch.setattr(stack_client, "processes", lambda: [process(name="secret-process")])
+
+    assert "secret-process" not in client.get("/").content.decode()
+    assert "secret-process" not in client.get(reverse("processes")).content.decode()
+    assert client.get(reverse("mails")).status_code == 404
+
+
+@pytest.mark.django_db
+def test_the_mails_page_shows_what_was_sent(client, development, settings, tmp_path):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    settings.EMAIL_FILE_PATH = tmp_path
+    assert "No e-mail was sent yet" in client.get(reverse("mails")).content.decode()
+
+    send_mail("Grüße", "Hi <b>Ada</b>", None, ["ada@example.com"])
+
+    page = client.get(reverse("mails")).content.decode()
+    assert "Grüße" in page
+    assert "Hi &lt;b&gt;Ada&lt;/b&gt;" in page
+    assert "ada@example.com" in page
+
+
+@pytest.fixture
+def only_home(monkeypatch):
+    """Health checks of `home` alone, whatever backends are installed."""
+    monkeypatch.setattr(apps, "get_app_configs", lambda: [apps.get_app_config("home")])
+    return apps.get_app_config("home")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_health_is_200_when_every_dependency_works(client, only_home):
+    answer = client.get("/health/")
+    assert (answer.status_code, answer.json()) == (200, {"database": "ok"})
+
+
+def refuse() -> None:
+    raise ConnectionError("password=hunter2")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_health_is_503_and_keeps_details_to_itself(client, only_home, monkeypatch):
+    checks = only_home.health_checks | {"other": f"{__name__}.refuse"}
+    monkeypatch.setattr(only_home, "health_checks", checks)
+
+    answer = client.get("/health/")
+
+    assert answer.status_code == 503
+    assert json.loads(answer.content) == {"database": "ok", "other": "down"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_dependency_that_hangs_counts_as_down(client, only_home, monkeypatch):
+    from threading import Event
+
+    released = Event()
+    monkeypatch.setitem(globals(), "hang", lambda: released.wait(30))
+    monkeypatch.setattr(only_home, "health_checks", {"other": f"{__name__}.hang"})
+    try:
+        assert client.get("/health/").json() == {"other": "down"}
+    finally:
+        released.set()
