@@ -38,7 +38,7 @@ def port(name: str, default: int) -> int:
 
 
 def url(name: str, default: str, schemes: tuple[str, ...]) -> str:
-    """An address such as ``redis://localhost:6379/1`` whose scheme is one of ``schemes``."""
+    """An address such as ``https://example.com:8443/`` whose scheme is one of ``schemes``."""
     value = env.str(name, "") or default
     try:
         parts = urlsplit(value)
@@ -47,7 +47,8 @@ def url(name: str, default: str, schemes: tuple[str, ...]) -> str:
         accepted = False
     if not accepted:
         form = " or ".join(f"{scheme}://…" for scheme in schemes)
-        raise malformed(name, value, f"an address of the form {form}")
+        shown = value if "@" not in value else "…"  # a password belongs in no log
+        raise malformed(name, shown, f"an address of the form {form}")
     return value
 
 

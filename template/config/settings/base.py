@@ -3,7 +3,7 @@
 from django.contrib.messages import constants as messages
 
 from config import forwarding
-from config.env import BASE_DIR, boolean, env, missing, port
+from config.env import BASE_DIR, boolean, env, missing, port, url
 
 # Off unless asked for, so that a forgotten variable in production is safe.
 # `nix develop` and `sh dev` ask for it.
@@ -88,7 +88,10 @@ MESSAGE_TAGS = {messages.ERROR: "warning"}
 
 # Database
 
-DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'db.sqlite3'}")}
+DATABASE_URL = url(
+    "DATABASE_URL", f"sqlite:///{DATA_DIR / 'db.sqlite3'}", schemes=("postgres", "sqlite", "mysql")
+)
+DATABASES = {"default": env.db_url_config(DATABASE_URL)}
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # Django, the workers and beat share the file. WAL lets them read while one writes; an
@@ -108,10 +111,12 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # E-mail
 
 # In production an unset EMAIL_URL is a local mail server; in development mails become files.
-EMAIL_CONFIG = env.email(
-    "EMAIL_URL", default=f"filemail:///{DATA_DIR / 'mail'}" if DEBUG else "smtp://localhost:25"
+EMAIL_URL = url(
+    "EMAIL_URL",
+    f"filemail:///{DATA_DIR / 'mail'}" if DEBUG else "smtp://localhost:25",
+    schemes=("smtp", "smtp+tls", "smtp+ssl", "filemail", "consolemail"),
 )
-vars().update(EMAIL_CONFIG)
+vars().update(env.email_url_config(EMAIL_URL))
 EMAIL_TIMEOUT = 10  # seconds for each step; accounts.ledger.LEASE must exceed all of them
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "noreply@example.com")
 
