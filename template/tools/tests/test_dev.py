@@ -10,6 +10,7 @@ SHOW_ARGUMENTS = ["sh", "-c", 'printf "<%s>" "$@"', "-"]
 
 # Writes down how it was called, then runs what stands behind -c, as `nix develop` does.
 NIX = """#!/bin/sh
+[ "$1" != --version ] || { echo "nix (Nix) ${FAKE_NIX_VERSION-2.34.8}"; exit; }
 printf '<%s>' "$@" >"$HOME/nix-called"
 while [ "$1" != -c ]; do shift; done
 shift
@@ -125,6 +126,14 @@ def test_a_flake_that_git_does_not_know_is_named(project, nix):
     assert "add -N ." in refused.stderr
     subprocess.run(["git", "-C", project.root, "add", "-N", "."], check=True)
     assert project.dev("true").returncode == 0
+
+
+def test_a_path_that_this_nix_cannot_open_is_said(project, nix):
+    refused = project.dev("true", FAKE_NIX_VERSION="2.18.1")
+
+    assert refused.returncode == 1
+    assert "2.18.1" in refused.stderr
+    assert "DEV_NIX=0" in refused.stderr
 
 
 @pytest.mark.parametrize("old_python", ["#!/bin/sh\nexit 1\n", None])
