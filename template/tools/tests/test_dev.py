@@ -106,7 +106,7 @@ def test_nix_comes_first(project, nix):
 
     assert shown.stdout == "<a b>"
     called = nix.read_text()
-    assert f"<develop><{os.path.realpath(project.root)}><--impure><--offline><-c><sh>" in called
+    assert f"<{os.path.realpath(project.root)}><--impure><--offline><-c><sh>" in called
     assert not (project.root / ".tools").exists()
 
 
