@@ -2,7 +2,8 @@
 
 import sys
 
-if sys.version_info < (3, 11):  # noqa: UP036: said before anything is imported that needs it
+# Said before anything is imported that needs it.
+if sys.version_info < (3, 11):  # noqa: UP036
     sys.exit(f"Python 3.11 or later is needed; {sys.executable} is {sys.version.split()[0]}.")
 
 import argparse

@@ -128,7 +128,8 @@ def _start(arguments: list[str], env: dict[str, str], detached: bool) -> subproc
         raise Problem("process-compose is not on PATH. Run this through `nix develop` or `sh dev`.")
     log = Path(env["DATA_DIR"]) / "logs" / "process-compose.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = [program, "up", "-L", str(log)]
+    # Kept even if all have ended, or nobody could ask why.
+    command = [program, "up", "--keep-project", "-L", str(log)]
     for file in project.service_files():
         command += ["-f", str(file)]
     if detached or not (sys.stdin.isatty() and sys.stdout.isatty()):
