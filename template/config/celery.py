@@ -1,0 +1,17 @@
+"""The Celery app: `celery -A config worker`, and what every `@shared_task` belongs to."""
+
+import os
+
+from celery import Celery
+from django.core.exceptions import ImproperlyConfigured
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+app = Celery("config")
+try:
+    # At once, because a wrong variable would otherwise end in a traceback in the middle of a start.
+    app.config_from_object("django.conf:settings", namespace="CELERY", force=True)
+except ImproperlyConfigured as error:
+    raise SystemExit(f"celery: {error}") from None
+# `tasks` imports its own modules; this finds a `tasks.py` in the other apps.
+app.autodiscover_tasks()

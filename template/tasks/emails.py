@@ -1,0 +1,58 @@
+"""The e-mails that `accounts` promised: the welcome at once, the rest when it is due.
+
+The ledger keeps each mail single, so these tasks may run twice, overtake each other and be lost.
+"""
+
+import logging
+
+from celery import Task, shared_task
+from django.dispatch import receiver
+
+from accounts import ledger
+from accounts.models import Email, User
+from accounts.signals import user_signed_up
+
+logger = logging.getLogger(__name__)
+
+SWEEP = 60
+"""Seconds between two looks for due e-mails."""
+BATCH = 1000
+"""How many of them one look hands out."""
+
+
+@receiver(user_signed_up)
+def hand_over(user: User, **kwargs: object) -> None:
+    """Publish the welcome e-mail's task. Raises `OperationalError` if Redis does not take it."""
+    send_welcome_email.delay(user.pk)
+
+
+@shared_task(bind=True, max_retries=5, default_retry_delay=10)
+def send_welcome_email(self: Task, user_id: int) -> str:
+    """Send the welcome e-mail, once. Tries again with a growing delay while the mail server fails.
+
+    After five retries, some ten minutes, `send_due_emails` goes on trying.
+    """
+    delivery = ledger.deliver(user_id, Email.WELCOME)
+    if delivery.state is ledger.State.WAITING and self.request.retries < self.max_retries:
+        raise self.retry(countdown=delivery.retry_in)
+    return delivery.state.value
+
+
+@shared_task
+def send_due_emails() -> int:
+    """Hand out every e-mail that is due, and return how many.
+
+    Follow-ups after a day, and whatever was missed: Redis was down at a sign-up, a worker died,
+    or the mail server was away for long. Beat calls it every minute.
+    """
+    promises = list(ledger.due().values_list("user_id", "kind")[:BATCH])
+    for user_id, kind in promises:
+        # What is not begun by the next look is handed out again, so it must not pile up.
+        send_email.apply_async((user_id, kind), expires=SWEEP)
+    return len(promises)
+
+
+@shared_task
+def send_email(user_id: int, kind: str) -> str:
+    """Send one e-mail that is due. If it fails, a later `send_due_emails` tries again."""
+    return ledger.deliver(user_id, kind).state.value

@@ -1,0 +1,82 @@
+"""Celery's settings. `config.settings` runs this file in its own scope, after `base.py`.
+
+Each value was chosen; the reason stands beside it. All names and defaults:
+https://docs.celeryq.dev/en/stable/userguide/configuration.html
+"""
+
+from config import forwarding
+from config.env import port, url
+
+INSTALLED_APPS += ["tasks", "django_celery_beat"]
+TEMPLATES[0]["OPTIONS"]["context_processors"] += ["tasks.context_processors.flower"]
+
+FLOWER_URL = forwarding.address(port("FLOWER_PORT", 5555))
+
+
+# The broker
+
+CELERY_BROKER_URL = url(
+    "CELERY_BROKER_URL", f"redis://localhost:{port('REDIS_PORT', 6379)}/1", ("redis", "rediss")
+)
+# A request that publishes a task must not hang with Redis. Refused, unreachable or silent, the
+# error comes within a second, and the work is done later, by `tasks.emails.send_due_emails`.
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_BROKER_POOL_ACQUIRE_TIMEOUT = 0.5
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "max_retries": 0,
+    "socket_connect_timeout": 0.25,  # for each address: localhost has two
+    "socket_timeout": 0.5,
+    # Redis hands a message out again when it was not acknowledged for this long. That is more
+    # than any task may wait and run: less, and a task would run while it still runs.
+    "visibility_timeout": 60 * 60,
+    "unacked_restore_throttle": 1,  # look every 10 seconds, not every 100
+}
+# A worker, on the other hand, waits for Redis for as long as it takes.
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+
+
+# Messages
+
+# Pickle would run whatever somebody writes into Redis.
+CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TIMEZONE = TIME_ZONE
+
+
+# Running tasks
+
+# Acknowledge a task when it is done, so that one whose worker dies runs again. Every task
+# must therefore be safe to run twice.
+CELERY_TASK_ACKS_LATE = True
+# When a pool process is killed (for example by the kernel, out of memory), count that as a retry:
+# `max_retries` ends what would otherwise be a loop of a task that kills its worker.
+CELERY_TASK_RETRY_ON_WORKER_LOST = True
+# Without its connection a worker cannot acknowledge: stop the task here, for it runs again.
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+# Seconds. First an exception in the task, then the end of its process. Less than
+# `accounts.ledger.LEASE`, so that nobody holds a claim on an e-mail when it runs out. A task
+# that needs longer says so itself.
+CELERY_TASK_SOFT_TIME_LIMIT = 90
+CELERY_TASK_TIME_LIMIT = 110
+# Take no more messages than can run now; one that waits behind a long task is of use elsewhere.
+CELERY_WORKER_DISABLE_PREFETCH = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+
+
+# Results and events
+
+# Storing every result halves the throughput, so a task whose result is read asks for it:
+# `@shared_task(ignore_result=False)`.
+CELERY_RESULT_BACKEND = CELERY_BROKER_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_RESULT_EXPIRES = 60 * 60  # seconds
+# Flower switches events on in the workers while it runs; without Flower nobody reads them.
+CELERY_WORKER_SEND_TASK_EVENTS = False
+
+
+# Periodic tasks
+
+# The schedule is in the database, editable in the admin; `tasks/schedule.py` says how it starts.
+CELERY_BEAT_SCHEDULER = "tasks.beat:Scheduler"
+CELERY_BEAT_MAX_LOOP_INTERVAL = 5  # seconds until an edit counts

@@ -1,0 +1,36 @@
+"""How a worker lives: it shows that it works, and it stops soon without losing a task."""
+
+import os
+import signal
+import threading
+
+from celery.signals import heartbeat_sent, worker_shutdown, worker_shutting_down
+
+from stack import heartbeat
+
+GRACE = 10
+"""Seconds that a running task gets to finish once the worker is told to stop."""
+
+
+@heartbeat_sent.connect
+def show_heartbeat(**kwargs: object) -> None:
+    """Every two seconds, as long as the worker is connected to Redis."""
+    heartbeat.beat("celery-worker")
+
+
+@worker_shutdown.connect
+def remove_heartbeat(**kwargs: object) -> None:
+    heartbeat.remove("celery-worker")
+
+
+@worker_shutting_down.connect
+def requeue_long_tasks(how: str, **kwargs: object) -> None:
+    """Bound a stop. After SIGTERM Celery waits for running tasks, be it for hours.
+
+    SIGQUIT makes it put those back that still run after `GRACE`. Another worker, or this one
+    after its restart, runs them again from their start.
+    """
+    if how == "Warm":
+        timer = threading.Timer(GRACE, os.kill, (os.getpid(), signal.SIGQUIT))
+        timer.daemon = True
+        timer.start()
