@@ -1,7 +1,7 @@
 """Heartbeats: a file that a process writes every few seconds while it does its work.
 
 Its readiness probe (`ready.py`) looks at the file's age, which costs next to nothing. The file
-stands in `$DATA_DIR/run/` and is named `<process>.<replica>`, for example `celery-worker.0`. It
+stands in `$DATA_DIR/run/` and is named `<process>.<replica>`, for example `mail-worker.0`. It
 holds the process's id, so that the last beat of a killed process does not pass for a new one's.
 """
 

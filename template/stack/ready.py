@@ -1,8 +1,8 @@
 """A readiness probe that waits until the answer is yes, so that it can be asked rarely.
 
     python -IS stack/ready.py http 8000 /health/
-    python -IS stack/ready.py redis 6379
-    python -IS stack/ready.py heartbeat .data/run/celery-worker.0
+    python -IS stack/ready.py talk 6000 PING +PONG
+    python -IS stack/ready.py heartbeat .data/run/mail-worker.0
 
 process-compose asks at a fixed period, the first time when the process starts. A probe that only
 looks would need a period of a second to notice readiness soon, and burn CPU for ever after. This
@@ -30,9 +30,9 @@ def http(port: str, path: str) -> bool:
     return _ask(port, request).split(b" ", 2)[1:2] == [b"200"]
 
 
-def redis(port: str) -> bool:
-    """`PING` is answered with `PONG`: not before the append-only file is loaded."""
-    return _ask(port, "PING\r\n").startswith(b"+PONG")
+def talk(port: str, line: str, answer: str) -> bool:
+    """The server answers *line* with what begins with *answer*."""
+    return _ask(port, f"{line}\r\n").startswith(answer.encode())
 
 
 def heartbeat(file: str) -> bool:
@@ -53,7 +53,7 @@ def _ask(port: str, request: str) -> bytes:
 
 def main(check: str, *arguments: str) -> int:
     """Wait until *check* holds and return the exit code."""
-    look = {"http": http, "redis": redis, "heartbeat": heartbeat}[check]
+    look = {"http": http, "talk": talk, "heartbeat": heartbeat}[check]
     parent, start = os.getppid(), time.monotonic()
     while True:
         try:

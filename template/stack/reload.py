@@ -1,6 +1,6 @@
 """Runs a worker and restarts it when the project's code changes.
 
-    python -m stack.reload celery -A config worker -l info
+    python -m stack.reload python manage.py run_mail_worker
 
 The worker is told to stop once, by SIGTERM, and gets the time that it needs: a second signal
 would make it drop its work. If it ends by itself, so does this program, with the same exit code,

@@ -162,7 +162,7 @@ def _find(name: str) -> list[Process]:
 
 
 def _base(name: str) -> str:
-    """`celery-worker-1` and `celery-worker.1.log` -> `celery-worker`."""
+    """`mail-worker-1` and `mail-worker.1.log` -> `mail-worker`."""
     return re.sub(r"(-\d+|\.\d+\.log)$", "", name)
 
 

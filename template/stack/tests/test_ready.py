@@ -51,11 +51,11 @@ def test_http_wants_200(answer, code):
 
 
 @pytest.mark.parametrize(
-    ("answer", "code"), [(b"+PONG\r\n", 0), (b"-LOADING Redis is loading\r\n", 1), (b"", 1)]
+    ("answer", "code"), [(b"+PONG\r\n", 0), (b"-LOADING the data\r\n", 1), (b"", 1)]
 )
-def test_redis_wants_pong(answer, code):
+def test_talk_wants_that_answer(answer, code):
     with server(answer) as port:
-        assert ready.main("redis", port) == code
+        assert ready.main("talk", port, "PING", "+PONG") == code
 
 
 def test_nobody_listens():

@@ -1,0 +1,94 @@
+# The template's commands run from here too: each recipe of template/justfile stands here with
+# the same name, and hands over its arguments as they are. tests/test_justfile.py compares them.
+
+set no-exit-message
+set positional-arguments
+
+export PROJECT_NAME := env("PROJECT_NAME", "slipway")
+
+template := "just --justfile '" + justfile_directory() / "template/justfile'"
+
+[private]
+default:
+    @just --justfile "{{ justfile() }}" --list --unsorted
+
+# Start everything (-D: in the background; a name: only that and what it needs)
+[group('run')]
+up *args:
+    @{{ template }} up "$@"
+
+# Wait until everything is ready (--timeout SECONDS)
+[group('run')]
+wait *args:
+    @{{ template }} wait "$@"
+
+# Stop everything; the data stays in .data/
+[group('run')]
+down:
+    @{{ template }} down
+
+# Show what runs and whether it is ready (-o json)
+[group('look')]
+status *args:
+    @{{ template }} status "$@"
+
+# Show the log of a process, or of all (-f: go on, -n LINES)
+[group('look')]
+logs *args:
+    @{{ template }} logs "$@"
+
+# Say what is installed, which ports are free, and what to do
+[group('look')]
+doctor:
+    @{{ template }} doctor
+
+# Restart a process
+[group('run')]
+restart +names:
+    @{{ template }} restart "$@"
+
+# Run N of a worker, where one is not enough
+[group('run')]
+scale name n:
+    @{{ template }} scale "$@"
+
+# Run the tests; arguments go to pytest
+[group('change')]
+test *args:
+    @{{ template }} test "$@"
+
+# Check the code's style
+[group('change')]
+lint:
+    @{{ template }} lint
+
+# Put the code into shape
+[group('change')]
+fmt:
+    @{{ template }} fmt
+
+# Run a command of Django's: just manage makemigrations
+[group('change')]
+manage *args:
+    @{{ template }} manage "$@"
+
+# Open a Python shell with the models loaded
+[group('change')]
+shell:
+    @{{ template }} shell
+
+# Install the Python packages of uv.lock
+[group('change')]
+setup:
+    @{{ template }} setup
+
+# Lay down a new project without Nix: just new ../shop celery
+[group('generate')]
+[no-cd]
+new *args:
+    @python3 "{{ justfile_directory() }}/generate.py" "$@"
+
+# Run the tests of the generator, with a real Nix; arguments go to pytest
+[group('generate')]
+test-generator *args: setup
+    @template/.venv/bin/python -m pytest tests "$@"
