@@ -6,7 +6,6 @@ import shutil
 import subprocess
 
 import pytest
-
 from conftest import ROOT, run
 
 OF_THIS_REPOSITORY = {"default", "new", "test-generator"}
