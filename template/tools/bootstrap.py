@@ -22,6 +22,7 @@ import wheels
 from steps import SetupError, Step
 
 BIN = Path(__file__).resolve().parents[1] / ".tools" / "bin"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "slipway"
 
 
 class Tool(NamedTuple):
@@ -34,20 +35,23 @@ class Tool(NamedTuple):
     doing: str
     make: Callable[[Path, Step], str]  # writes the file and returns how it was done
 
-    def cached(self, cache: Path) -> Path:
-        """Returns where the user's cache keeps the file."""
-        return cache / f"{self.name}-{self.version}-{self.key[:16]}"
+    @property
+    def cached(self) -> Path:
+        """Where the user's cache keeps the file."""
+        return CACHE / f"{self.name}-{self.version}-{self.key[:16]}"
 
 
 def main() -> None:
-    cache = _cache_folder()
-    with _lock(cache):
+    """Completes .tools/bin. Says nothing if the user's cache has everything."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    BIN.mkdir(parents=True, exist_ok=True)
+    with _lock():
         _use_python()
         tools = [_from_wheel("uv", "uv"), _from_wheel("rust-just", "just"), _process_compose()]
-        if not all(tool.cached(cache).exists() for tool in tools):
+        if not all(tool.cached.exists() for tool in tools):
             print("Getting the tools of this project, once for this machine:", file=sys.stderr)
         for tool in tools:
-            _install(tool, cache)
+            _install(tool)
     if os.path.exists("/etc/NIXOS") and "NIX_LD" not in os.environ:
         print(
             "  NixOS: Python packages with native code start only with nix-ld\n"
@@ -79,21 +83,20 @@ def _process_compose() -> Tool:
     )
 
 
-def _install(tool: Tool, cache: Path) -> None:
-    cached = tool.cached(cache)
+def _install(tool: Tool) -> None:
     target = BIN / tool.name
-    if cached.exists():
-        _link(cached, target)
+    if tool.cached.exists():
+        _link(tool.cached, target)
         if not _problem(tool, target):
             return
-        cached.unlink()  # damaged, perhaps by a full disk or a power cut
+        tool.cached.unlink()  # damaged, perhaps by a full disk or a power cut
     step = Step(f"{tool.name} {tool.version}", tool.doing)
-    with tempfile.TemporaryDirectory(prefix="tmp-", dir=cache) as scratch:
+    with tempfile.TemporaryDirectory(prefix="tmp-", dir=CACHE) as scratch:
         made = Path(scratch) / "made"
         how = tool.make(made, step)
         made.chmod(0o755)
-        made.rename(cached)
-    _link(cached, target)
+        made.rename(tool.cached)
+    _link(tool.cached, target)
     if problem := _problem(tool, target):
         raise SetupError(f"{target} does not start: {problem}")
     step.done(how)
@@ -129,6 +132,7 @@ def _problem(tool: Tool, path: Path) -> str | None:
 
 def _use_python() -> None:
     """Makes the Python that runs this the project's: for uv, and as `python` until .venv exists."""
+    # In a virtual environment, the Python that this was made from.
     python = getattr(sys, "_base_executable", sys.executable)
     for name in ("python", "python3"):
         new = BIN / f".{name}.new"
@@ -138,24 +142,16 @@ def _use_python() -> None:
     (BIN.parent / "python").write_text(f"{python}\n")
 
 
-def _cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    cache = Path(base).absolute() / "slipway"
-    for folder in (cache, BIN):
-        folder.mkdir(parents=True, exist_ok=True)
-    return cache
-
-
 @contextmanager
-def _lock(cache: Path) -> Iterator[None]:
+def _lock() -> Iterator[None]:
     """Holds the cache for this process; a second one waits, then finds the work done."""
-    with (cache / "lock").open("w") as file:
+    with (CACHE / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             print("Another set-up is running on this machine. Waiting for it.", file=sys.stderr)
             fcntl.flock(file, fcntl.LOCK_EX)
-        for leftover in cache.glob("tmp-*"):  # of a set-up that was killed
+        for leftover in CACHE.glob("tmp-*"):  # of a set-up that was killed
             shutil.rmtree(leftover, ignore_errors=True)
         yield
 
@@ -167,6 +163,9 @@ if __name__ == "__main__":
     except SetupError as error:
         sys.exit(f"\ndev: {error}")
     except OSError as error:
-        sys.exit(f"\ndev: cannot set up the tools: {error}")
+        sys.exit(
+            f"\ndev: cannot set up the tools: {error}\n"
+            f"They need {BIN.parent} and {CACHE}, and there 1 GB during the build."
+        )
     except KeyboardInterrupt:
         sys.exit("\ndev: stopped. The next run starts again.")
