@@ -1,0 +1,86 @@
+"""Every link and every command of the READMEs exists, in each variant that they come with."""
+
+import json
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from conftest import VARIANTS, run
+
+
+@pytest.fixture(params=["this repository", *VARIANTS])
+def folder(request, source, new, tmp_path) -> Path:
+    """Where somebody reads the README, and follows what it says."""
+    if request.param == "this repository":
+        return source
+    new("shop", request.param, cwd=tmp_path)
+    return tmp_path / "shop"
+
+
+def readmes(folder: Path) -> list[Path]:
+    found = [*folder.glob("*.md"), *folder.glob("*/README.md")]
+    assert folder / "README.md" in found
+    return found
+
+
+def code(readme: Path) -> str:
+    """What is set as code: indented, fenced, or between backticks."""
+    text = readme.read_text()
+    fenced = re.findall(r"^```.*?\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    indented = re.findall(r"^    \S.*$", text, re.MULTILINE)
+    inline = re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text)
+    return "\n".join([*fenced, *indented, *inline])
+
+
+def test_every_link_leads_somewhere(folder):
+    for readme in readmes(folder):
+        links = re.findall(r"\]\(([^)#]+)[^)]*\)", readme.read_text())
+        local = [link for link in links if not re.match(r"\w+:", link)]
+        assert not [link for link in local if not (readme.parent / link).exists()], readme
+
+
+def test_every_just_command_exists(folder):
+    recipes = set(run("just", "--summary", cwd=folder).stdout.split())
+    named = {
+        name
+        for readme in readmes(folder)
+        for name in re.findall(r"\bjust ([a-z][\w-]*)", code(readme))
+    }
+    assert "up" in named
+    assert named <= recipes
+
+
+def test_every_command_of_django_exists(folder):
+    if not (folder / "manage.py").exists():
+        folder = folder / "template"
+    listed = run(sys.executable, "manage.py", "help", "--commands", cwd=folder, DJANGO_DEBUG="true")
+    named = {
+        name
+        for readme in readmes(folder)
+        for name in re.findall(r"(?:manage\.py|just manage) ([a-z_]+)", code(readme))
+    }
+    assert named
+    assert named <= set(listed.stdout.split())
+
+
+def test_every_template_and_package_exists(folder, nix, source):
+    shown = json.loads(nix.with_nixpkgs("flake", "show", "--json", cwd=source).stdout)
+    outputs = {*shown["templates"], *shown["packages"]["x86_64-linux"]}
+    named = {name for readme in readmes(folder) for name in re.findall(r">#([\w-]+)", code(readme))}
+    assert "add-celery" in named
+    assert named <= outputs
+
+
+def test_the_project_says_which_files_to_delete(source):
+    """The lists of its README are those of backends.toml."""
+    text = (source / "template" / "README.md").read_text()
+    backends = tomllib.loads((source / "backends.toml").read_text())
+    for backend in backends.values():
+        (line,) = re.findall(
+            rf"^ *- {backend['title']}: (.*?)(?:;|\n\n|\Z)", text, re.DOTALL | re.MULTILINE
+        )
+        assert {path.rstrip("/") for path in re.findall(r"`([^`]+)`", line)} == set(
+            backend["files"]
+        )
