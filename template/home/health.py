@@ -1,6 +1,6 @@
 """Checks the project's dependencies.
 
-An app names its checks in its config: ``health_checks = {"redis": "tasks.health.check_redis"}``.
+An app names its checks in its config: ``health_checks = {"search": "search.health.check"}``.
 A check is called without arguments, in a thread of its own; it returns if the dependency works
 and raises if not.
 """
