@@ -108,7 +108,7 @@ def _stack(report: Report, env: dict[str, str]) -> bool:
     if client.processes(socket) is not None:
         report.good(f"the stack runs, in {project.ROOT}")
         return True
-    for pid in leftovers.find(socket):
+    for pid in leftovers.topmost(leftovers.find(socket)):
         report.bad(f"left behind by an earlier stack: {ports.describe(pid)}. To end it: just down")
     return False
 

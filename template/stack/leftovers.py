@@ -24,6 +24,11 @@ def find(socket_path: str | Path) -> dict[int, int]:
     return found
 
 
+def topmost(found: dict[int, int]) -> list[int]:
+    """Return those of *found* that were not started by another of them, oldest first."""
+    return sorted(pid for pid, parent in found.items() if parent not in found)
+
+
 def name(pid: int) -> str:
     """Return the name of a process's program; empty if the process has gone."""
     ps = ["ps", "-o", "comm=", "-p", str(pid)]
@@ -43,7 +48,7 @@ def end(socket_path: str | Path) -> None:
             for pid in found:
                 _signal(pid, signal.SIGKILL)
         elif not told & found.keys():
-            newest = max(pid for pid, parent in found.items() if parent not in found)
+            newest = topmost(found)[-1]
             told.add(newest)
             _signal(newest, signal.SIGTERM)
         time.sleep(0.05)

@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from stack.project import Problem, service_files
+from stack.project import VENV, Problem, service_files
 
 _DECLARATION = re.compile(r"\$\{(\w*PORT):-(\d+)\}")
 
@@ -95,6 +95,7 @@ def describe(pid: int) -> str:
         capture_output=True,
         text=True,
     ).stdout.strip()
+    command = command.replace(f"{VENV}/bin/", "")
     if len(command) > 60:
         command = command[:59] + "…"
     with contextlib.suppress(OSError):

@@ -6,7 +6,7 @@
 
 process-compose asks at a fixed period, the first time when the process starts. A probe that only
 looks would need a period of a second to notice readiness soon, and burn CPU for ever after. This
-one looks ten times a second until the process is ready, and the period can be long.
+one looks again and again until the process is ready, and the period can be long.
 It exits 0 once the process is ready, 1 if it is not within `PATIENCE` seconds.
 """
 
@@ -14,10 +14,8 @@ import os
 import sys
 import time
 
-PATIENCE = 14.0
-"""Seconds; a little less than the probes' period, so that one look follows the other."""
-HURRY = 5.0
-"""Seconds during which it looks ten times a second, then once a second."""
+PATIENCE = 15.0
+"""Seconds; the probes' period, so that one probe follows the other until one says yes."""
 TIMEOUT = 4.0
 """Seconds that one look may take."""
 STALE = 30.0
@@ -65,7 +63,7 @@ def main(check: str, *arguments: str) -> int:
         # A probe must not outlive a stack that is stopped before it is ready.
         if waited > PATIENCE or os.getppid() != parent:
             return 1
-        time.sleep(0.1 if waited < HURRY else 1)
+        time.sleep(min(max(0.1, waited / 5), 1))
 
 
 if __name__ == "__main__":

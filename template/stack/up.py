@@ -105,10 +105,8 @@ def _require_stopped(socket: str) -> None:
 
 
 def _end_leftovers(socket: str) -> None:
-    found = leftovers.find(socket)
-    for pid, parent in found.items():
-        if parent not in found:
-            print(f"Ending what was left behind: {ports.describe(pid)}")
+    for pid in leftovers.topmost(leftovers.find(socket)):
+        print(f"Ending what was left behind: {ports.describe(pid)}")
     leftovers.end(socket)
 
 
