@@ -1,5 +1,6 @@
 """What `nix flake init` and `just new` lay down, and what they refuse."""
 
+import re
 import shutil
 import tomllib
 
@@ -57,6 +58,31 @@ def test_without_nix_the_tree_is_the_same(variant, init, new, tmp_path):
         for way in ("nix", "plain")
     ]
     assert modes[0] == modes[1]
+
+
+# Lock files: tools/ locks what process-compose is built of, and the first start prunes uv.lock.
+LOCKS = {"uv.lock", "tools/go.sum", "tools/uv.lock"}
+TRACES = {
+    "celery": r"celery|redis|valkey|flower|\b(6379|5555)\b",
+    "temporal": r"temporal|\b(7233|8080)\b",
+}
+
+
+@pytest.mark.parametrize("variant", ["celery", "temporal", "minimal"])
+def test_nothing_speaks_of_an_absent_backend(variant, new, tmp_path):
+    """But the one section of the README that tells how to add one."""
+    new("shop", variant, cwd=tmp_path)
+    traces = "|".join(TRACES[name] for name in BACKENDS - CHOSEN[variant])
+    found = set()
+    for path, content in tree(tmp_path / "shop").items():
+        text = (content or b"").decode(errors="replace")
+        if path == "README.md":
+            text = re.sub(
+                r"^## Add or remove a backend\n.*?(?=^## |\Z)", "", text, flags=re.M | re.S
+            )
+        if path not in LOCKS and re.search(traces, f"{path}\n{text}", re.IGNORECASE):
+            found.add(path)
+    assert not found
 
 
 @pytest.mark.parametrize("backend", sorted(BACKENDS))
