@@ -103,7 +103,7 @@
       );
 
       # The shell of template/flake.nix, which looks for the project upwards: start it in template/.
-      devShells = builtins.mapAttrs (system: shells: {
+      devShells = builtins.mapAttrs (_: shells: {
         default = shells.default.overrideAttrs (shell: {
           shellHook = ''
             here=$PWD

@@ -1,5 +1,5 @@
 {
-  description = "Django with background tasks";
+  description = "A Django project and its tools";
 
   inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixpkgs-unstable";
 
@@ -20,11 +20,20 @@
           builtins.attrNames (builtins.readDir ./services)
         )
       );
-      servers = pkgs: builtins.concatMap (programs: programs pkgs) services;
+      tools =
+        pkgs:
+        [
+          (python pkgs)
+          pkgs.uv
+          pkgs.just
+          pkgs.process-compose
+        ]
+        ++ builtins.concatMap (programs: programs pkgs) services;
 
       # Python packages are the wheels of uv.lock. On Linux, some of them expect libstdc++ and
       # zlib where Nix's Python does not look, so this Python brings both. It does so for itself
       # only: an exported LD_LIBRARY_PATH would reach, and break, programs from outside of Nix.
+      # On NixOS, programs that come as wheels, such as ruff, need programs.nix-ld.enable besides.
       python =
         pkgs:
         pkgs.symlinkJoin {
@@ -45,13 +54,7 @@
     {
       devShells = eachSystem (pkgs: {
         default = pkgs.mkShellNoCC {
-          packages = [
-            (python pkgs)
-            pkgs.uv
-            pkgs.just
-            pkgs.process-compose
-          ]
-          ++ servers pkgs;
+          packages = tools pkgs;
 
           env = {
             UV_PYTHON = "${python pkgs}/bin/python3.13";
@@ -74,7 +77,7 @@
         };
       });
 
-      # The servers alone, for a Django project that lies elsewhere: state in .data/ where it starts.
+      # Only the servers, for a Django project that lies elsewhere. State: .data/ in its folder.
       packages =
         if services == [ ] then
           { }
@@ -85,15 +88,7 @@
               DATA_DIR=$(cd "$DATA_DIR" && pwd)
               export DATA_DIR PC_DISABLE_DOTENV=1
               export PROC_COMP_CONFIG="''${XDG_CONFIG_HOME:-$HOME/.config}/process-compose"
-              export PATH="${
-                pkgs.lib.makeBinPath (
-                  [
-                    (python pkgs)
-                    pkgs.process-compose
-                  ]
-                  ++ servers pkgs
-                )
-              }:$PATH"
+              export PATH="${pkgs.lib.makeBinPath (tools pkgs)}:$PATH"
               [ -t 1 ] || export PC_DISABLE_TUI=1
               cd ${./.}
               exec process-compose up --no-server -L "$DATA_DIR/logs/process-compose.log" \

@@ -36,7 +36,7 @@
               {
                 inherit name system;
                 builder = "/bin/bash";
-                # Nix kills a builder that has closed its output, as ln does before it ends: end in bash.
+                # Nix kills a builder whose output is closed, as by an ln that ends: end in bash.
                 args = [
                   "-euc"
                   "${script}\nexit"
