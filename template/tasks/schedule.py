@@ -5,8 +5,7 @@ disable it in the admin: deleted, it comes back with the next `migrate`.
 """
 
 from celery.schedules import crontab
-from django.apps import AppConfig
-from django.apps.registry import Apps
+from django.apps import AppConfig, apps
 from django.db.models.signals import post_migrate
 from django.dispatch import receiver
 
@@ -23,10 +22,12 @@ ENTRIES = {
 
 
 @receiver(post_migrate)
-def create_entries(sender: AppConfig, apps: Apps, **kwargs: object) -> None:
+def create_entries(sender: AppConfig, **kwargs: object) -> None:
     """Create the entries that the database does not have."""
-    if sender.name != "django_celery_beat" or "django_celery_beat" not in apps.all_models:
-        return  # not its turn, or its tables were removed
+    # `apps` is what has tables; it lacks the models after `migrate django_celery_beat zero`.
+    migrated = kwargs.get("apps", apps).all_models
+    if sender.name != "django_celery_beat" or not migrated["django_celery_beat"]:
+        return
     from django_celery_beat.models import PeriodicTask
     from django_celery_beat.schedulers import ModelEntry
 
