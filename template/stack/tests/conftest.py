@@ -72,10 +72,11 @@ class Project:
         self.write("bin/python", "")
         (root / "bin" / "python").unlink()
         (root / "bin" / "python").symlink_to(Path(sys.executable).resolve())
-        tools = Path(shutil.which("process-compose")).parent
+        # Alone: next to it in .tools/bin are tools that a test wants to be missing.
+        (root / "bin" / "process-compose").symlink_to(shutil.which("process-compose"))
         keep = {name: os.environ[name] for name in ("HOME", "TERM") if name in os.environ}
         self.env = keep | {
-            "PATH": f"{root / 'bin'}:{tools}:/usr/bin:/bin",
+            "PATH": f"{root / 'bin'}:/usr/bin:/bin",
             "BASE_PYTHON": str(Path(sys.executable).resolve()),
             "XDG_RUNTIME_DIR": str(runtime_dir),
             "DEV_DOOR": "wheels",
