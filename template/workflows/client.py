@@ -1,0 +1,59 @@
+"""A Temporal client for Django's code, which is mostly synchronous.
+
+    from workflows import client
+
+    client.call(lambda temporal: temporal.start_workflow(…))
+
+There is one client in a process, on an event loop in a thread of its own. It is made at the first
+call and not at import, because its threads would not survive the fork of a web server.
+"""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from django.conf import settings
+from temporalio.client import Client
+
+TIMEOUT = 0.8
+"""Seconds that a call may take, for a request that somebody is waiting for."""
+
+Result = TypeVar("Result")
+
+_loop: asyncio.AbstractEventLoop | None = None
+_client: Client | None = None
+_lock = threading.Lock()
+
+
+def call(request: Callable[[Client], Awaitable[Result]], timeout: float = TIMEOUT) -> Result:
+    """Await ``request(client)`` on the client's loop, and return its result.
+
+    Waits at most ``timeout`` seconds, whatever state the server is in; the SDK alone would wait
+    for 30 seconds for one that accepts a connection and says nothing. Raises `TimeoutError`, and
+    what the SDK raises: `RuntimeError` if it cannot connect, `RPCError` and others.
+    """
+    future = asyncio.run_coroutine_threadsafe(_request(request), _running_loop())
+    try:
+        return future.result(timeout)
+    except TimeoutError:
+        future.cancel()
+        address = settings.TEMPORAL_CONNECT_OPTIONS["target_host"]
+        raise TimeoutError(f"Temporal at {address} did not answer within {timeout} s.") from None
+
+
+async def _request(request: Callable[[Client], Awaitable[Result]]) -> Result:
+    global _client
+    if _client is None:
+        # Lazy: it connects at the first request, and again after one that could not.
+        _client = await Client.connect(**settings.TEMPORAL_CONNECT_OPTIONS, lazy=True)
+    return await request(_client)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop:
+    global _loop
+    with _lock:
+        if _loop is None:
+            _loop = asyncio.new_event_loop()
+            threading.Thread(target=_loop.run_forever, name="temporal-client", daemon=True).start()
+    return _loop

@@ -1,0 +1,53 @@
+"""Reads how to reach Temporal, from the variables that the SDK itself defines.
+
+https://docs.temporal.io/develop/environment-configuration
+"""
+
+import os
+import re
+from pathlib import Path
+
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
+
+from config.env import boolean, malformed
+
+_ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
+
+
+def connect_options(default_address: str) -> ClientConnectConfig:
+    """Return the arguments for `Client.connect`: ``target_host``, ``namespace``, and what is set.
+
+    Raises `ImproperlyConfigured` that names the variable which is malformed.
+    """
+    # The SDK takes a blank API key for a key, and a blank namespace for a name.
+    variables = {
+        name: value.strip()
+        for name, value in os.environ.items()
+        if name.startswith("TEMPORAL_") and value.strip()
+    }
+    for name, value in variables.items():
+        _check(name, value)
+    if "TEMPORAL_TLS" in variables:
+        # To the SDK, every word but "false" means true.
+        variables["TEMPORAL_TLS"] = str(boolean("TEMPORAL_TLS", default=False)).lower()
+    # The developer's own ~/.config/temporalio may hold the key of another cluster.
+    file_asked_for = {"TEMPORAL_CONFIG_FILE", "TEMPORAL_PROFILE"} & variables.keys()
+    try:
+        options = ClientConfig.load_client_connect_config(
+            disable_file=not file_asked_for, override_env_vars=variables
+        )
+    except (OSError, RuntimeError, ValueError) as error:
+        names = ", ".join(sorted(file_asked_for or variables.keys()))
+        raise malformed(names, "…", f"a configuration that Temporal's SDK reads: {error}") from None
+    options.setdefault("target_host", default_address)
+    options.setdefault("namespace", "default")
+    return options
+
+
+def _check(name: str, value: str) -> None:
+    if name == "TEMPORAL_ADDRESS":
+        match = _ADDRESS.fullmatch(value)
+        if not match or not 1 <= int(match[1]) <= 65535:
+            raise malformed(name, value, "a host and a port such as localhost:7233")
+    elif (name == "TEMPORAL_CONFIG_FILE" or name.endswith("_PATH")) and not Path(value).is_file():
+        raise malformed(name, value, "a file that exists")

@@ -1,0 +1,18 @@
+import asyncio
+
+from django.core.management.base import BaseCommand, CommandError
+
+from workflows import worker
+
+
+class Command(BaseCommand):
+    help = (
+        "Run workflows and activities until SIGTERM or Ctrl-C; running activities get"
+        f" {worker.DRAIN.seconds} seconds to end, unless a second signal comes."
+    )
+
+    def handle(self, **options) -> None:
+        try:
+            asyncio.run(worker.run())
+        except worker.CannotStart as error:
+            raise CommandError(error) from None

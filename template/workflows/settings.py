@@ -1,0 +1,18 @@
+"""Temporal's settings, included by `config/settings`. `.env.example` documents the variables."""
+
+from config import forwarding
+from config.env import env, port
+from workflows.connection import connect_options
+
+INSTALLED_APPS += ["workflows", "workflows.onboarding"]
+
+# What Client.connect() takes: the server's address, the namespace, API key, TLS.
+TEMPORAL_CONNECT_OPTIONS = connect_options(f"localhost:{port('TEMPORAL_PORT', 7233)}")
+
+# Workers take their work from this queue, and e-mails from another that is named after it.
+TEMPORAL_TASK_QUEUE = env.str("TEMPORAL_TASK_QUEUE", "").strip() or f"{PROJECT_NAME}-tasks"
+
+# Where a browser finds Temporal's UI. Development has its own.
+TEMPORAL_UI_URL = env.str("TEMPORAL_UI_URL", "").strip().rstrip("/")
+if DEBUG and not TEMPORAL_UI_URL:
+    TEMPORAL_UI_URL = forwarding.address(port("TEMPORAL_UI_PORT", 8080))
