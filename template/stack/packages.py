@@ -31,7 +31,8 @@ def install(env: dict[str, str], is_running: Callable[[], bool]) -> None:
     lock = (ROOT / "uv.lock").read_bytes() if (ROOT / "uv.lock").exists() else b""
     print("Python packages: uv sync", file=sys.stderr)
     # In a variant, uv prunes the lock of absent backends once; hence not --locked.
-    command = [uv, "sync", "--all-packages", *binaries]
+    # Compiled once, here, and not by all processes of the first start at the same time.
+    command = [uv, "sync", "--all-packages", "--compile-bytecode", *binaries]
     env = {name: value for name, value in env.items() if name != "VIRTUAL_ENV"}
     if subprocess.run(command, cwd=ROOT, env=env).returncode != 0:
         raise Problem("The Python packages could not be installed: see uv's message above.")

@@ -6,7 +6,7 @@ STAMP = ".venv/stack.json"
 
 
 def test_uv_is_asked_only_after_a_change(project):
-    assert "uv sync --all-packages --group bin" in project.ok("setup")
+    assert "uv sync --all-packages --compile-bytecode --group bin" in project.ok("setup")
     assert project.ok("setup", "--if-needed") == ""
     project.write("uv.lock", "new\n")
     assert "uv sync" in project.ok("setup", "--if-needed")
