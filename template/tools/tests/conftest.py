@@ -20,4 +20,6 @@ def machine(tmp_path):
 
 @pytest.fixture
 def project(tmp_path, machine, registry):
-    return Project(tmp_path / "my project", machine, registry)
+    project = Project(tmp_path / "my project", machine, registry)
+    yield project
+    project.end()

@@ -1,9 +1,11 @@
 """A project on a machine of its own: its registry and its Go are stand-ins, the rest is real."""
 
+import contextlib
 import hashlib
 import io
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -128,6 +130,7 @@ class Project:
     def __init__(self, root: Path, machine: Machine, registry: Registry) -> None:
         self.root = root
         self.machine = machine
+        self.started: list[subprocess.Popen[str]] = []
         (root / "tools").mkdir(parents=True)
         shutil.copy(TEMPLATE / "dev", root / "dev")
         for file in (TEMPLATE / "tools").iterdir():
@@ -144,7 +147,7 @@ class Project:
 
     def start(self, *command: str, cwd: Path | None = None, **env: str) -> subprocess.Popen[str]:
         """Starts `sh dev COMMAND`, in a process group of its own."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             ["sh", str(self.root / "dev"), *command],
             cwd=cwd or self.root,
             env=self.machine.env | env,
@@ -154,6 +157,15 @@ class Project:
             text=True,
             start_new_session=True,
         )
+        self.started.append(process)
+        return process
+
+    def end(self) -> None:
+        """Ends what a test that failed half-way has left running."""
+        for process in self.started:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
     def dev(
         self, *command: str, cwd: Path | None = None, **env: str
