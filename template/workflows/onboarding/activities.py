@@ -10,6 +10,9 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from accounts import ledger
 from accounts.models import User
 
+MEMBERS = "Members"
+"""The group of users whose onboarding has begun."""
+
 
 @dataclass
 class EmailInput:
@@ -22,13 +25,13 @@ class EmailInput:
 
 @activity.defn(no_thread_cancel_exception=True)
 def process_user(user_id: int) -> None:
-    """Give the user the rights of the group "Members", which an admin decides on."""
+    """Give the user the rights of the members' group, which an admin decides on."""
     user = User.objects.filter(pk=user_id).first()
     if user is None:
         raise ApplicationError(
             f"There is no user {user_id}.", type="NoSuchUser", non_retryable=True
         )
-    members, _ = Group.objects.get_or_create(name="Members")
+    members, _ = Group.objects.get_or_create(name=MEMBERS)
     user.groups.add(members)
 
 

@@ -7,7 +7,8 @@ from django.utils import timezone
 from temporalio import activity
 
 from accounts import ledger
-from accounts.models import Email
+from accounts.models import Email, User
+from workflows.onboarding.activities import MEMBERS
 from workflows.onboarding.start import start_onboarding
 
 OVERDUE_AFTER = timedelta(minutes=1)
@@ -24,15 +25,19 @@ class Promise:
 def start_missing_onboardings() -> list[Promise]:
     """Start the onboarding of users who signed up while Temporal was down.
 
-    Returns the other e-mails that are overdue.
+    Their e-mails may have been sent meanwhile by somebody else: what tells is that they are not
+    members yet. Returns the other e-mails that are overdue.
     """
-    overdue = ledger.due().filter(not_before__lte=timezone.now() - OVERDUE_AFTER)
-    left = []
-    for user_id, kind in overdue.values_list("user_id", "kind")[:500]:
-        onboarding = kind in (Email.WELCOME, Email.FOLLOW_UP)
-        if not (onboarding and start_onboarding(user_id)):
-            left.append(Promise(user_id, kind))
-    return left
+    since = timezone.now() - OVERDUE_AFTER
+    missed = User.objects.filter(
+        emails__kind=Email.FOLLOW_UP,
+        emails__sent_at=None,
+        emails__failed_at=None,
+        date_joined__lte=since,
+    ).exclude(groups__name=MEMBERS)
+    started = {user for user in missed.values_list("pk", flat=True)[:500] if start_onboarding(user)}
+    overdue = ledger.due().filter(not_before__lte=since).exclude(user__in=started)
+    return [Promise(*promise) for promise in overdue.values_list("user_id", "kind")[:500]]
 
 
 @activity.defn(no_thread_cancel_exception=True)
