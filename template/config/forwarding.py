@@ -23,3 +23,12 @@ def host(port: int) -> str:
 def address(port: int) -> str:
     """The address under which a browser reaches ``port``, without a slash at its end."""
     return f"https://{host(port)}" if is_forwarded() else f"http://localhost:{port}"
+
+
+def origins(port: int) -> list[str]:
+    """What a form on a page of ``port`` may name as its origin.
+
+    On their way through a Codespace's proxy, or a tunnel of VS Code, the pages' own origin becomes
+    localhost, with one scheme or the other. Those of other pages stay as they are.
+    """
+    return [address(port), f"http://localhost:{port}", f"https://localhost:{port}"]

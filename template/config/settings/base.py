@@ -23,15 +23,12 @@ if not SECRET_KEY:
     SECRET_KEY = "django-insecure-development-only"  # noqa: S105
 
 DJANGO_PORT = port("DJANGO_PORT", 8000)
-FORWARDED_URL = forwarding.address(DJANGO_PORT)
 
 ALLOWED_HOSTS = env.list("DJANGO_ALLOWED_HOSTS", default=[])
 CSRF_TRUSTED_ORIGINS = env.list("DJANGO_CSRF_TRUSTED_ORIGINS", default=[])
 if DEBUG:
-    ALLOWED_HOSTS += [".localhost", "127.0.0.1", "[::1]"]
-    if forwarding.is_forwarded():
-        ALLOWED_HOSTS += [forwarding.host(DJANGO_PORT)]
-        CSRF_TRUSTED_ORIGINS += [FORWARDED_URL]
+    ALLOWED_HOSTS += [".localhost", "127.0.0.1", "[::1]", forwarding.host(DJANGO_PORT)]
+    CSRF_TRUSTED_ORIGINS += forwarding.origins(DJANGO_PORT)
 
 # Where this machine keeps its state: the database, mails, logs.
 DATA_DIR = BASE_DIR / env.str("DATA_DIR", ".data")
