@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from stack import client, leftovers, packages, ports, project
+from stack import client, leftovers, packages, ports, project, system
 from stack.project import Problem
 from stack.up import require_settings
 
@@ -109,7 +109,7 @@ def _stack(report: Report, env: dict[str, str]) -> bool:
         report.good(f"the stack runs, in {project.ROOT}")
         return True
     for pid in leftovers.topmost(leftovers.find(socket)):
-        report.bad(f"left behind by an earlier stack: {ports.describe(pid)}. To end it: just down")
+        report.bad(f"left behind by an earlier stack: {system.describe(pid)}. To end it: just down")
     return False
 
 

@@ -8,18 +8,17 @@ environment is read anew before each signal, so a process id that was used again
 import contextlib
 import os
 import signal
-import subprocess
 import time
-from pathlib import Path
+
+from stack import system
 
 GRACE = 30
 """Seconds that processes get between SIGTERM and SIGKILL."""
 
 
-def find(socket_path: str | Path) -> dict[int, int]:
+def find(socket_path: str) -> dict[int, int]:
     """Return the processes of the stack with this socket: process id -> parent's process id."""
-    mark = f"PC_SOCKET_PATH={socket_path}"
-    found = _find_by_proc(mark) if Path("/proc/self/environ").exists() else _find_by_ps(mark)
+    found = system.with_environment(f"PC_SOCKET_PATH={socket_path}")
     found.pop(os.getpid(), None)
     return found
 
@@ -29,13 +28,7 @@ def topmost(found: dict[int, int]) -> list[int]:
     return sorted(pid for pid, parent in found.items() if parent not in found)
 
 
-def name(pid: int) -> str:
-    """Return the name of a process's program; empty if the process has gone."""
-    ps = ["ps", "-o", "comm=", "-p", str(pid)]
-    return Path(subprocess.run(ps, capture_output=True, text=True).stdout.strip()).name
-
-
-def end(socket_path: str | Path) -> None:
+def end(socket_path: str) -> None:
     """Stop the stack's processes by SIGTERM, and what remains after `GRACE` seconds by SIGKILL.
 
     SIGTERM goes to the topmost ones only, because a second signal would make a worker drop its
@@ -57,22 +50,3 @@ def end(socket_path: str | Path) -> None:
 def _signal(pid: int, signum: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signum)
-
-
-def _find_by_proc(mark: str) -> dict[int, int]:
-    found = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # another user's, or gone meanwhile
-            if mark.encode() in (folder / "environ").read_bytes().split(b"\0"):
-                # The name, in parentheses, may hold anything.
-                state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
-                if state != "Z":
-                    found[int(folder.name)] = int(parent)
-    return found
-
-
-def _find_by_ps(mark: str) -> dict[int, int]:
-    ps = ["ps", "-axEww", "-o", "pid=,ppid=,command="]  # macOS: with the environment
-    lines = subprocess.run(ps, capture_output=True, text=True).stdout.splitlines()
-    rows = [line.split() for line in lines]
-    return {int(row[0]): int(row[1]) for row in rows if mark in row}

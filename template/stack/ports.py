@@ -1,15 +1,11 @@
 """The ports that the project's processes listen on: well-formed, different and free."""
 
-import contextlib
-import os
 import re
-import shutil
 import socket
-import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 
-from stack.project import VENV, Problem, service_files
+from stack import system
+from stack.project import Problem, service_files
 
 _DECLARATION = re.compile(r"\$\{(\w*PORT):-(\d+)\}")
 
@@ -81,52 +77,5 @@ def _free_near(number: int, ports: list[Port]) -> int:
 
 def holder(number: int) -> str:
     """Describe the process that listens on this port, as far as the system tells us."""
-    by_proc = Path("/proc/net/tcp").exists()
-    pid = _holder_by_proc(number) if by_proc else _holder_by_lsof(number)
-    if pid is None:
-        return "a process of another user"
-    return describe(pid)
-
-
-def describe(pid: int) -> str:
-    """Describe a process: its command, its id and, if it can be known, its folder."""
-    command = subprocess.run(
-        ["ps", "-ww", "-o", "command=", "-p", str(pid)],  # noqa: S607
-        capture_output=True,
-        text=True,
-    ).stdout.strip()
-    command = command.replace(f"{VENV}/bin/", "")
-    if len(command) > 60:
-        command = command[:59] + "…"
-    with contextlib.suppress(OSError):
-        return f"{command or 'a process'} (pid {pid}, in {os.readlink(f'/proc/{pid}/cwd')})"
-    return f"{command or 'a process'} (pid {pid})"
-
-
-def _holder_by_proc(number: int) -> int | None:
-    listening = "0A"
-    sockets = set()
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        with contextlib.suppress(OSError):
-            for line in Path(table).read_text().splitlines()[1:]:
-                fields = line.split()
-                if fields[3] == listening and int(fields[1].rpartition(":")[2], 16) == number:
-                    sockets.add(f"socket:[{fields[9]}]")
-    for folder in Path("/proc").glob("[0-9]*/fd"):
-        with contextlib.suppress(OSError):  # another user's, or gone meanwhile
-            for descriptor in os.listdir(folder):
-                with contextlib.suppress(OSError):
-                    if os.readlink(folder / descriptor) in sockets:
-                        return int(folder.parent.name)
-    return None
-
-
-def _holder_by_lsof(number: int) -> int | None:
-    if not shutil.which("lsof"):
-        return None
-    found = subprocess.run(
-        ["lsof", "-nP", f"-iTCP:{number}", "-sTCP:LISTEN", "-t"],  # noqa: S607
-        capture_output=True,
-        text=True,
-    )
-    return int(found.stdout.split()[0]) if found.stdout.split() else None
+    pid = system.listener(number)
+    return "a process of another user" if pid is None else system.describe(pid)

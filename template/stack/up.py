@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from stack import client, leftovers, packages, ports, project
+from stack import client, leftovers, packages, ports, project, system
 from stack.project import Problem
 
 START = 15
@@ -90,7 +90,7 @@ def _starting(socket: str) -> Iterator[None]:
 
 def _require_stopped(socket: str) -> None:
     found = leftovers.find(socket)
-    servers = [pid for pid in found if leftovers.name(pid) == "process-compose"]
+    servers = [pid for pid in found if "process-compose up" in system.command(pid)]
     if client.processes(socket) is not None:
         pid = f", pid {servers[0]}" if servers else ""
         raise Problem(
@@ -106,7 +106,7 @@ def _require_stopped(socket: str) -> None:
 
 def _end_leftovers(socket: str) -> None:
     for pid in leftovers.topmost(leftovers.find(socket)):
-        print(f"Ending what was left behind: {ports.describe(pid)}")
+        print(f"Ending what was left behind: {system.describe(pid)}")
     leftovers.end(socket)
 
 
@@ -125,7 +125,10 @@ def _start(arguments: list[str], env: dict[str, str], detached: bool) -> subproc
     if program is None:
         raise Problem("process-compose is not on PATH. Run this through `nix develop` or `sh dev`.")
     log = Path(env["DATA_DIR"]) / "logs" / "process-compose.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Problem(f"DATA_DIR={env['DATA_DIR']} cannot be used: {error.strerror}") from None
     # Kept even if all have ended, or nobody could ask why.
     command = [program, "up", "--keep-project", "-L", str(log)]
     for file in project.service_files():

@@ -161,6 +161,11 @@ class TestBadConfiguration:
         assert "process-compose did not start" in said
         assert "app.yaml" in said
 
+    def test_a_data_folder_that_cannot_be_written_is_named(self, project):
+        project.write("data", "a file")
+        said = project.refused("up", "-D", DATA_DIR="data")
+        assert f"DATA_DIR={project.root / 'data'} cannot be used" in said
+
     def test_an_unknown_option_is_refused_by_process_compose(self, project):
         assert project.run("up", "-D", "--no-such-option").returncode != 0
         assert project.processes() == {}
