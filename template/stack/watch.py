@@ -13,6 +13,8 @@ from stack import client, project, up
 from stack.client import Process
 from stack.project import Problem
 
+APPEAR = 2.0
+"""Seconds that `wait` gives a `just up` in another terminal to begin."""
 CRASHES = 5
 """Restarts that `wait` sees before it calls a process hopeless."""
 
@@ -33,7 +35,7 @@ def wait(timeout: float) -> int:
         if processes is None:
             if seen:
                 raise Problem(f"The stack has stopped. Its last words: {_logs_dir()}")
-            if not up.is_starting(socket):
+            if elapsed > APPEAR and not up.is_starting(socket):
                 raise Problem("Nothing runs here. To start it: just up -D")
         else:
             late = [process for process in seen if not process.ready]

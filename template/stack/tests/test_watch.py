@@ -73,6 +73,12 @@ class TestWait:
         assert "working as 0" in said
         assert "web:" not in said
 
+    def test_it_may_be_called_before_up(self, project):
+        waiting = subprocess.Popen(project.command("wait"), cwd=project.root, env=project.env)
+        time.sleep(0.3)
+        project.ok("up", "-D")
+        assert waiting.wait(timeout=15) == 0
+
     def test_a_stack_that_vanishes_ends_it(self, project):
         project.services(WEB + WORKER.replace("heartbeat.beat", "str"))
         project.ok("up", "-D")

@@ -1,0 +1,66 @@
+"""Runs one process of the stack here: for a debugger, and for `breakpoint()`."""
+
+import os
+import runpy
+import shlex
+import sys
+import time
+
+from stack import client, project, watch
+from stack.project import VENV, Problem
+
+STOP = 60
+"""Seconds that the process of the stack may take to stop; longer than any time-out in `services/`."""
+
+
+def debug(name: str) -> int:
+    """Take the place of the process *name* in the running stack, and give it back at the end.
+
+    The command runs in this very Python process, so a debugger that started this one sees it all.
+    It does not reload. Returns the exit code.
+    """
+    socket = project.environment()["PC_SOCKET_PATH"]
+    replicas = [process.name for process in watch.find(name)]
+    info = watch.ask("GET", f"/process/info/{replicas[0]}")
+    os.environ.update(project.environment(), PC_PROC_NAME=replicas[0], PC_REPLICA_NUM="0")
+    run = _python(name, info["Command"])
+    print(f"In the stack, {name} is stopped. If it does not come back: just restart {name}")
+    for replica in replicas:
+        watch.ask("PATCH", f"/process/stop/{replica}")
+    give_up = time.monotonic() + STOP
+    while any(p.name in replicas and p.uptime for p in client.processes(socket) or []):
+        if time.monotonic() > give_up:
+            raise Problem(f"{name} did not stop within {STOP} s. See: just logs {name}")
+        time.sleep(0.05)
+    try:
+        run()
+    finally:
+        for replica in replicas:
+            watch.ask("POST", f"/process/restart/{replica}")
+    return 0
+
+
+def _python(name: str, command: str):
+    """Return a function that does what a shell would do with this command of Python's."""
+    words = shlex.split(os.path.expandvars(command))
+    words = words[words[:1] == ["exec"] :]
+    words = words[3 * (words[:3] == ["python", "-m", "stack.reload"]) :]
+    if words[0] == "python":
+        words = words[1:]
+    elif _is_script(words[0]):
+        words[0] = str(VENV / "bin" / words[0])
+    else:
+        raise Problem(f"{name} cannot be debugged: it is no Python program.\n  {command.strip()}")
+    if words[0] == "-m":
+        sys.argv = words[1:]
+        return lambda: runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+    sys.argv = words
+    return lambda: runpy.run_path(words[0], run_name="__main__")
+
+
+def _is_script(name: str) -> bool:
+    try:
+        with open(VENV / "bin" / name, "rb") as file:
+            return file.readline().startswith(b"#!")
+    except OSError:
+        return False

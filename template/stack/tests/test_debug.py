@@ -1,0 +1,84 @@
+"""`debug`: a process of the stack, in this terminal."""
+
+import os
+import pty
+import signal
+import subprocess
+
+from stack.tests.conftest import WEB, free_port, wait_for
+
+WORKER = """\
+  worker:
+    command: exec python -m stack.reload python worker.py "${GREETING:-hello}" $$PC_REPLICA_NUM
+    availability: {restart: always, backoff_seconds: 1}
+    shutdown: {timeout_seconds: 10}
+    log_location: .data/logs/worker.{PC_REPLICA_NUM}.log
+    log_configuration: *log
+"""
+CODE = """\
+import os, sys, time
+if "HERE" in os.environ:
+    breakpoint()
+else:
+    time.sleep(1000)
+"""
+
+
+class TestDebug:
+    def test_a_breakpoint_stops_in_this_terminal(self, project):
+        project.write("worker.py", CODE)
+        project.write("stack/reload.py", "import os, sys; os.execvp(sys.argv[1], sys.argv[1:])")
+        project.services(WORKER)
+        project.ok("up", "-D", GREETING="two words")
+        project.ok("wait")
+        before = project.status()["worker"]["pid"]
+        done = subprocess.run(
+            project.command("debug", "worker"),
+            cwd=project.root,
+            env=project.env | {"HERE": "1"},
+            input="import signal; print(sys.argv, len([1, 2, 3]))\nc\n",
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "['worker.py', 'two words', '0'] 3" in done.stdout
+        wait_for(lambda: project.status()["worker"]["ready"])
+        assert project.status()["worker"]["pid"] != before
+
+    def test_it_has_the_port_to_itself_until_it_is_interrupted(self, project):
+        project.services(WEB)
+        project.ok("up", "-D")
+        project.ok("wait")
+        before = project.status()["web"]["pid"]
+        ours, theirs = pty.openpty()
+        with subprocess.Popen(
+            project.command("debug", "web"),
+            cwd=project.root,
+            env=project.env,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+        ) as debugged:
+            os.close(theirs)
+            wait_for(lambda: b"Serving HTTP on" in os.read(ours, 1000))
+            assert project.status()["web"]["pid"] == before
+            assert project.status()["web"]["uptime"] == 0
+            debugged.send_signal(signal.SIGINT)
+        os.close(ours)
+        project.ok("wait")
+        assert project.status()["web"]["pid"] != before
+
+    def test_other_programs_are_refused(self, project):
+        project.services(WEB.replace("command: exec python -u -m", "command: exec sleep"))
+        project.services("  store: {command: exec sleep 1000}\n")
+        project.ok("up", "-D")
+        assert "store cannot be debugged: it is no Python program." in project.refused(
+            "debug", "store"
+        )
+        assert "There is no process cache." in project.refused("debug", "cache")
+
+    def test_without_a_stack_it_says_how_to_start_one(self, project):
+        project.services(WEB)
+        said = project.refused("debug", "web", WEB_PORT=str(free_port()))
+        assert "Nothing runs here. To start it: just up" in said
