@@ -13,5 +13,6 @@ try:
     app.config_from_object("django.conf:settings", namespace="CELERY", force=True)
 except ImproperlyConfigured as error:
     raise SystemExit(f"celery: {error}") from None
+app.steps["consumer"].add("tasks.recovery:Recovery")
 # `tasks` imports its own modules; this finds a `tasks.py` in the other apps.
 app.autodiscover_tasks()

@@ -21,15 +21,14 @@ CELERY_BROKER_URL = url(
 # A request that publishes a task must not hang with Redis. Refused, unreachable or silent, the
 # error comes within a second, and the work is done later, by `tasks.emails.send_due_emails`.
 CELERY_TASK_PUBLISH_RETRY = False
-CELERY_BROKER_POOL_ACQUIRE_TIMEOUT = 0.5
+CELERY_BROKER_POOL_LIMIT = 100  # more than a process has threads: they would wait for each other
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "max_retries": 0,
     "socket_connect_timeout": 0.25,  # for each address: localhost has two
     "socket_timeout": 0.5,
-    # Redis hands a message out again when it was not acknowledged for this long. That is more
-    # than any task may wait and run: less, and a task would run while it still runs.
-    "visibility_timeout": 60 * 60,
-    "unacked_restore_throttle": 1,  # look every 10 seconds, not every 100
+    # Seconds after which a task runs again that is still not done: longer than any task and any
+    # countdown. The tasks of a killed worker do not wait for it: see `tasks/recovery.py`.
+    "visibility_timeout": 7 * 24 * 60 * 60,
 }
 # A worker, on the other hand, waits for Redis for as long as it takes.
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

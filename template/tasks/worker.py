@@ -4,12 +4,27 @@ import os
 import signal
 import threading
 
-from celery.signals import heartbeat_sent, worker_shutdown, worker_shutting_down
+from celery.signals import (
+    celeryd_init,
+    heartbeat_sent,
+    worker_shutdown,
+    worker_shutting_down,
+)
 
 from stack import heartbeat
 
 GRACE = 10
 """Seconds that a running task gets to finish once the worker is told to stop."""
+
+
+@celeryd_init.connect
+def be_patient(conf: dict, **kwargs: object) -> None:
+    """Bear a slow Redis. The settings' time-outs are those of a web request."""
+    conf.broker_transport_options = {
+        **conf.broker_transport_options,
+        "socket_connect_timeout": 5,
+        "socket_timeout": 10,
+    }
 
 
 @heartbeat_sent.connect

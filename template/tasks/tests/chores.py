@@ -1,0 +1,53 @@
+"""Tasks for the tests' workers: `celery -A config worker -I tasks.tests.chores`.
+
+With it, a worker is also in more of a hurry than usual.
+"""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from celery import shared_task
+from celery.exceptions import SoftTimeLimitExceeded
+
+from tasks import recovery, worker
+
+recovery.LEASE, recovery.RENEWAL = 5, 0.5
+worker.GRACE = 3
+
+
+@shared_task
+def note(file: str) -> None:
+    """Append a word to the file."""
+    with Path(file).open("a") as notes:
+        notes.write("noted\n")
+
+
+@shared_task(max_retries=3, default_retry_delay=0.1)
+def rest(file: str, seconds: float) -> None:
+    """Note the start in the file, and its end after some seconds."""
+    with Path(file).open("a", buffering=1) as notes:
+        notes.write("begun\n")
+        time.sleep(seconds)
+        notes.write("done\n")
+
+
+@shared_task(max_retries=2, default_retry_delay=0.1)
+def die(file: str) -> None:
+    """Note the start in the file, and kill this process."""
+    with Path(file).open("a", buffering=1) as notes:
+        notes.write("begun\n")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@shared_task(soft_time_limit=1, time_limit=2)
+def ignore_the_limit(file: str) -> None:
+    """Note the soft time limit in the file, and go on."""
+    with Path(file).open("a", buffering=1) as notes:
+        try:
+            time.sleep(60)
+        except SoftTimeLimitExceeded:
+            notes.write("warned\n")
+        time.sleep(60)
+        notes.write("done\n")

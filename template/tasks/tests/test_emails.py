@@ -1,0 +1,92 @@
+"""The e-mails' tasks, without Redis and a worker."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from celery.exceptions import Retry
+from django.core import mail
+from django.utils import timezone
+
+from accounts.models import Email, User
+from tasks.emails import send_due_emails, send_welcome_email
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("run_at_once")]
+
+
+@pytest.fixture
+def user() -> User:
+    return User.objects.create_user("ada@example.com", name="Ada")
+
+
+@pytest.fixture
+def welcome(user: User) -> Email:
+    return Email.objects.create(user=user, kind=Email.WELCOME)
+
+
+@pytest.fixture
+def mail_server_down(settings) -> Callable[[], None]:
+    """The mail server is down, until this is called."""
+    working = settings.EMAIL_BACKEND
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1  # nobody listens there
+    return lambda: setattr(settings, "EMAIL_BACKEND", working)
+
+
+def send_welcome_email_again(user: User, retries: int) -> str:
+    """What a worker does after so many retries."""
+    send_welcome_email.push_request(
+        args=(user.pk,), retries=retries, is_eager=True, called_directly=False
+    )
+    try:
+        return send_welcome_email.run(user.pk)
+    finally:
+        send_welcome_email.pop_request()
+
+
+def test_a_redelivered_task_sends_nothing(user, welcome):
+    assert send_welcome_email(user.pk) == "sent"
+    assert send_welcome_email(user.pk) == "already sent"
+    assert [message.to for message in mail.outbox] == [["ada@example.com"]]
+
+
+def test_while_the_mail_server_is_down_the_delays_grow(user, welcome, mail_server_down):
+    delays = []
+    for retries in range(5):
+        with pytest.raises(Retry) as retry:
+            send_welcome_email_again(user, retries)
+        delays.append(retry.value.when)
+        Email.objects.update(not_before=timezone.now())
+
+    # Each is twice the one before, give or take a quarter so that not all come at once.
+    for delay, expected in zip(delays, [15, 30, 60, 120, 240], strict=True):
+        assert expected * 0.7 < delay < expected * 1.3
+    assert len(set(delays)) == 5
+    assert mail.outbox == []
+
+
+def test_after_the_last_retry_the_sweep_goes_on(user, welcome, mail_server_down):
+    assert send_welcome_email_again(user, retries=5) == "waiting"
+
+    mail_server_down()
+    Email.objects.update(not_before=timezone.now())
+    assert send_due_emails() == 1
+    assert len(mail.outbox) == 1
+
+
+def test_the_sweep_sends_what_is_due_and_nothing_else(user, welcome):
+    tomorrow = timezone.now() + timedelta(days=1)
+    Email.objects.create(user=user, kind=Email.FOLLOW_UP, not_before=tomorrow)
+
+    assert send_due_emails() == 1
+    assert [message.subject for message in mail.outbox] == ["Welcome!"]
+
+    Email.objects.filter(kind=Email.FOLLOW_UP).update(not_before=timezone.now())
+    assert send_due_emails() == 1
+    assert send_due_emails() == 0
+    assert [message.subject for message in mail.outbox] == ["Welcome!", "How's it going?"]
+
+
+def test_a_deleted_user_ends_the_task(user, welcome):
+    user.delete()
+    assert send_welcome_email(user.pk) == "failed"

@@ -1,0 +1,76 @@
+"""Whatever state Redis is in, a sign-up stands, does not wait, and gets its e-mail later."""
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.core import mail
+from django.urls import reverse
+from kombu.exceptions import OperationalError
+
+from accounts.models import User
+from accounts.signals import user_signed_up
+from tasks.emails import send_due_emails
+from tasks.health import check_redis
+
+from .conftest import RedisServer
+
+FORM = {
+    "name": "Ada Lovelace",
+    "email": "ada@example.com",
+    "password1": "difference-engine",
+    "password2": "difference-engine",
+}
+
+
+@pytest.fixture(params=["refuses", "does not accept", "accepts and says nothing"])
+def broken_redis(request: pytest.FixtureRequest, broker: Callable) -> Iterator[None]:
+    """Tasks are published to a Redis that does not work."""
+    with socket.socket() as listener, socket.socket() as caller:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        if request.param == "refuses":
+            listener.close()
+        elif request.param == "does not accept":
+            listener.listen(0)
+            caller.connect(("127.0.0.1", port))  # the queue of callers is full now
+        else:
+            listener.listen(100)
+        broker(f"redis://127.0.0.1:{port}/1")
+        yield
+
+
+def test_the_handover_fails_within_a_second(broken_redis):
+    for _ in range(2):  # the first one in a process has more to do
+        start = time.monotonic()
+        answers = dict(user_signed_up.send_robust(sender=User, user=User(pk=1)))
+        assert time.monotonic() - start < 1
+        assert any(isinstance(answer, Exception) for answer in answers.values())
+
+
+def test_the_health_check_fails_within_a_second(broken_redis):
+    start = time.monotonic()
+    with pytest.raises(OperationalError):
+        check_redis()
+    assert time.monotonic() - start < 1
+
+
+def test_the_health_check_is_content_with_a_redis_that_works(
+    redis_server: RedisServer, broker: Callable
+):
+    broker(redis_server.url)
+    check_redis()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_sign_up_gets_its_email_later(broken_redis, client, request):
+    answer = client.post(reverse("accounts:signup"), FORM, follow=True)
+
+    assert answer.context["user"].email == "ada@example.com"
+    assert "your welcome e-mail follows" in answer.content.decode()
+    assert mail.outbox == []
+
+    request.getfixturevalue("run_at_once")  # Redis and a worker are back
+    send_due_emails()
+    assert [message.subject for message in mail.outbox] == ["Welcome!"]

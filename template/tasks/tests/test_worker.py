@@ -1,0 +1,139 @@
+"""A real worker on a real Redis: what becomes of tasks when something stops or dies."""
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from accounts.models import Email
+from accounts.signup import sign_up
+from tasks.emails import send_welcome_email
+
+from .chores import die, ignore_the_limit, note, rest
+from .conftest import CeleryCommand, RedisServer, wait_until
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    """What the tests' tasks write to."""
+    file = tmp_path / "notes"
+    file.touch()
+    return file
+
+
+def test_a_sign_up_sends_one_welcome(celery: CeleryCommand):
+    worker = celery.worker()
+    assert not sign_up("ada@example.com", "Ada", "difference-engine").delayed
+
+    wait_until(lambda: Email.objects.get(kind=Email.WELCOME).sent_at, "the e-mail")
+    [mail] = celery.mails()
+    assert "Subject: Welcome!" in mail
+    assert "To: ada@example.com" in mail
+    assert worker.stop() == 0
+
+
+def test_a_worker_shows_that_it_works(celery: CeleryCommand, tmp_path: Path):
+    worker = celery.worker(PC_REPLICA_NUM="2")
+    heartbeat = tmp_path / "run" / "celery-worker.2"
+    assert heartbeat.read_text() == str(worker.pid)
+
+    worker.stop()
+    assert not heartbeat.exists()
+
+
+def test_the_task_of_a_killed_pool_process_runs_again_some_times(celery: CeleryCommand, notes):
+    worker = celery.worker()
+    die.delay(str(notes))
+    worker.wait_for("Task handler raised error: WorkerLostError")
+    assert notes.read_text().split() == ["begun"] * 3  # and its two retries
+
+    note.delay(str(notes))
+    wait_until(lambda: "noted" in notes.read_text(), "the next task")
+
+
+def test_the_task_of_a_killed_worker_runs_again(celery: CeleryCommand, notes):
+    killed = celery.worker()
+    rest.delay(str(notes), 2)
+    wait_until(notes.read_text, "the task's start")
+    killed.end()
+
+    celery.worker().wait_for("A worker died: 1 of its tasks go back")
+    wait_until(lambda: "done" in notes.read_text(), "the task's end")
+    assert notes.read_text().split() == ["begun", "begun", "done"]
+
+
+def test_a_living_worker_keeps_its_tasks(celery: CeleryCommand, notes):
+    celery.worker()
+    rest.delay(str(notes), 8)  # longer than a lease in these tests
+    wait_until(notes.read_text, "the task's start")
+
+    celery.worker("-n", "other@%h")
+    wait_until(lambda: "done" in notes.read_text(), "the task's end")
+    assert notes.read_text().split() == ["begun", "done"]
+
+
+def test_a_redis_that_restarts_costs_no_task(
+    celery: CeleryCommand, redis_server: RedisServer, notes
+):
+    worker = celery.worker()
+    rest.delay(str(notes), 2)
+    wait_until(worker.runs_a_task, "the task's start")
+    redis_server.process.stop()
+    redis_server.start()
+
+    wait_until(lambda: "done" in notes.read_text(), "the task's end")
+    assert notes.read_text().split() == ["begun", "begun", "done"]
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 1)])
+def test_a_stop_finishes_short_tasks_and_gives_long_ones_back(
+    celery: CeleryCommand, redis_server: RedisServer, notes, tmp_path: Path, signum: int, code: int
+):
+    worker = celery.worker()
+    long_notes = tmp_path / "long"
+    long_notes.touch()
+    rest.delay(str(long_notes), 60)
+    rest.delay(str(notes), 1)
+    wait_until(lambda: notes.read_text() and long_notes.read_text(), "the tasks' start")
+
+    assert worker.stop(signum) == code
+    assert notes.read_text().split() == ["begun", "done"]
+    assert long_notes.read_text().split() == ["begun"]
+    [message] = redis_server.client.lrange("celery", 0, -1)
+    assert str(long_notes) in json.loads(message)["headers"]["argsrepr"]
+
+
+def test_a_task_that_ignores_its_time_limit_is_ended(celery: CeleryCommand, notes):
+    worker = celery.worker()
+    ignore_the_limit.delay(str(notes))
+    worker.wait_for("Hard time limit (2s) exceeded")
+    assert notes.read_text().split() == ["warned"]
+
+    note.delay(str(notes))
+    wait_until(lambda: "noted" in notes.read_text(), "the next task")
+
+
+def test_only_json_is_read(celery: CeleryCommand, notes):
+    worker = celery.worker()
+    note.apply_async((str(notes),), serializer="pickle")
+    worker.wait_for("Refusing to deserialize")
+
+    note.delay(str(notes))
+    wait_until(notes.read_text, "the next task")
+    assert notes.read_text().split() == ["noted"]
+
+
+def test_results_are_not_stored(celery: CeleryCommand, redis_server: RedisServer):
+    worker = celery.worker()
+    send_welcome_email.delay(0)
+    worker.wait_for("succeeded")
+    assert redis_server.client.keys("celery-task-meta-*") == []
+
+
+def test_a_wrong_variable_is_named(celery: CeleryCommand):
+    for command in (["worker"], ["beat"], ["flower"]):
+        process = celery(*command, CELERY_BROKER_URL="localhost:6379")
+        assert process.popen.wait(20) == 1
+        assert process.output.startswith("celery: CELERY_BROKER_URL=localhost:6379 is not")
+        assert len(process.output.splitlines()) == 1
