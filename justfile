@@ -52,6 +52,11 @@ restart +names:
 scale name n:
     @{{ template }} scale "$@"
 
+# Run a process of the stack in this terminal, where breakpoint() works
+[group('change')]
+debug name:
+    @{{ template }} debug "$@"
+
 # Run the tests; arguments go to pytest
 [group('change')]
 test *args:

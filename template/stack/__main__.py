@@ -9,7 +9,7 @@ if sys.version_info < (3, 11):  # noqa: UP036
 import argparse
 import os
 
-from stack import client, doctor, packages, project, watch
+from stack import client, debug, doctor, packages, project, watch
 from stack import up as lifecycle
 
 
@@ -71,6 +71,10 @@ def _parser() -> argparse.ArgumentParser:
     scale.add_argument("name")
     scale.add_argument("replicas", type=int, metavar="N")
     scale.set_defaults(run=lambda options: watch.scale(options.name, options.replicas))
+
+    debug_parser = commands.add_parser("debug", help="run a process here, for a debugger")
+    debug_parser.add_argument("name")
+    debug_parser.set_defaults(run=lambda options: debug.debug(options.name))
 
     setup_parser = commands.add_parser("setup", help="install the Python packages")
     setup_parser.add_argument("--if-needed", action="store_true", help="only after a change")

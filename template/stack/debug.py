@@ -10,7 +10,7 @@ from stack import client, project, watch
 from stack.project import VENV, Problem
 
 STOP = 60
-"""Seconds that the process of the stack may take to stop; longer than any time-out in `services/`."""
+"""Seconds that the process may take to stop; longer than any time-out in `services/`."""
 
 
 def debug(name: str) -> int:
@@ -42,15 +42,14 @@ def debug(name: str) -> int:
 
 def _python(name: str, command: str):
     """Return a function that does what a shell would do with this command of Python's."""
+    command = command.strip().removeprefix("exec ").removeprefix("python -m stack.reload ")
     words = shlex.split(os.path.expandvars(command))
-    words = words[words[:1] == ["exec"] :]
-    words = words[3 * (words[:3] == ["python", "-m", "stack.reload"]) :]
     if words[0] == "python":
-        words = words[1:]
+        words = words[2:] if words[1] == "-u" else words[1:]
     elif _is_script(words[0]):
         words[0] = str(VENV / "bin" / words[0])
     else:
-        raise Problem(f"{name} cannot be debugged: it is no Python program.\n  {command.strip()}")
+        raise Problem(f"{name} cannot be debugged: it is no Python program.\n  {command}")
     if words[0] == "-m":
         sys.argv = words[1:]
         return lambda: runpy.run_module(words[1], run_name="__main__", alter_sys=True)

@@ -132,9 +132,9 @@ def logs(name: str | None, lines: int, follow: bool) -> int:
 
 def restart(names: list[str]) -> int:
     """Restart processes, all replicas of each. Returns the exit code."""
-    for process in [p for name in names for p in _find(name)]:
+    for process in [p for name in names for p in find(name)]:
         print(f"Restarting {process.name}", flush=True)
-        _do("POST", f"/process/restart/{process.name}")
+        ask("POST", f"/process/restart/{process.name}")
     return 0
 
 
@@ -142,16 +142,16 @@ def scale(name: str, replicas: int) -> int:
     """Run *replicas* of a process whose file in `services/` says `x-scalable: true`."""
     if replicas < 1:
         raise Problem("At least one is needed. To stop the stack: just down")
-    one = _find(name)[0].name
-    config = _do("GET", f"/process/info/{one}")
+    one = find(name)[0].name
+    config = ask("GET", f"/process/info/{one}")
     if not (config.get("Extensions") or {}).get("x-scalable"):
         raise Problem(f"{name} cannot run twice: it has one port, or one lock.")
-    _do("PATCH", f"/process/scale/{one}/{replicas}")
-    print(", ".join(p.name for p in _find(name)))
+    ask("PATCH", f"/process/scale/{one}/{replicas}")
+    print(", ".join(p.name for p in find(name)))
     return 0
 
 
-def _find(name: str) -> list[Process]:
+def find(name: str) -> list[Process]:
     """Return the process *name*, or all its replicas: `scale` renames them to `name-0`, …"""
     processes = client.processes(_socket())
     if processes is None:
@@ -168,7 +168,8 @@ def _base(name: str) -> str:
     return re.sub(r"(-\d+|\.\d+\.log)$", "", name)
 
 
-def _do(method: str, path: str) -> dict:
+def ask(method: str, path: str) -> dict:
+    """Send a request to process-compose. Raises `Problem` if that fails."""
     try:
         return client.request(method, path, _socket(), timeout=120)  # a worker may have to drain
     except (OSError, http.client.HTTPException, ValueError) as error:
