@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import NoReturn
 
 from django.conf import settings
 from temporalio.api.enums.v1 import TaskQueueType
@@ -189,7 +190,7 @@ async def _drain(workers: list[Worker]) -> None:
             "Some activities did not end within %d s. After their time-out they run again.",
             DRAIN.seconds,
         )
-        _exit(0)
+        leave(0)
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:
@@ -204,13 +205,18 @@ def _stop_on_signals(stop: asyncio.Event) -> None:
         elif time.monotonic() - first >= 1:
             # Not the same Ctrl-C again, by way of a process manager.
             logger.warning("Stopped without waiting for running activities.")
-            _exit(128 + number)
+            leave(128 + number)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, on_signal, number)
 
 
-def _exit(code: int) -> None:
+def leave(code: int) -> NoReturn:
+    """End the process at once.
+
+    Not by way of Python's own end: it waits for threads that hang, and the SDK's threads, which
+    it does not know, may crash it meanwhile.
+    """
     logging.shutdown()
     sys.stdout.flush()
     os._exit(code)

@@ -16,3 +16,4 @@ class Command(BaseCommand):
             asyncio.run(worker.run())
         except worker.CannotStart as error:
             raise CommandError(error) from None
+        worker.leave(0)

@@ -1,0 +1,72 @@
+"""Mail servers that misbehave."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+
+from django.core.mail.backends.base import BaseEmailBackend
+
+
+@contextlib.contextmanager
+def silent_server() -> Iterator[int]:
+    """A server that accepts connections and never says a word. Yields its port."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(100)
+        yield listener.getsockname()[1]
+
+
+class HeldServer:
+    """A mail server that takes a message only once it is released."""
+
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.busy = threading.Event()
+        self.released = threading.Event()
+        self.messages: list[str] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self.released.set()
+        self.listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self.listener.accept()
+                threading.Thread(target=self._serve, args=[connection], daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, connection.makefile("rw", newline="\r\n") as stream:
+
+            def say(line: str) -> None:
+                stream.write(line + "\r\n")
+                stream.flush()
+
+            say("220 ready")
+            for line in stream:
+                command = line.split(maxsplit=1)[0].upper()
+                if command == "DATA":
+                    self.busy.set()
+                    self.released.wait()
+                    say("354 go on")
+                    message = "".join(iter(stream.readline, ".\r\n"))
+                    self.messages.append(message)
+                say("221 bye" if command == "QUIT" else "250 ok")
+
+
+class DownTwice(BaseEmailBackend):
+    """Refuses the first two messages for now, and sends the rest to `mail.outbox`."""
+
+    refused = 0
+
+    def send_messages(self, messages: list) -> int:
+        if DownTwice.refused < 2:
+            DownTwice.refused += 1
+            raise ConnectionRefusedError("the mail server is down")
+        from django.core import mail
+
+        mail.outbox.extend(messages)
+        return len(messages)

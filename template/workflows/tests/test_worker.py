@@ -1,0 +1,93 @@
+"""What the worker protects its work from."""
+
+import threading
+import time
+import uuid
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Group
+from django.core.mail.backends.smtp import EmailBackend
+from django.db import connection
+from temporalio import activity, workflow
+from temporalio.common import RetryPolicy
+
+from accounts.models import Email, User
+from workflows import worker
+from workflows.onboarding.start import start_onboarding
+
+from .conftest import running_workers, wait_until
+from .mail_servers import silent_server
+
+
+@pytest.fixture
+def hung_mail_server(settings):
+    """A mail server that accepts connections and says nothing for three seconds."""
+    with silent_server() as port:
+        settings.EMAIL_BACKEND = f"{EmailBackend.__module__}.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", port
+        settings.EMAIL_TIMEOUT = 3
+        yield
+
+
+def test_a_hung_mail_server_holds_up_nothing_else(temporal, transactional_db, hung_mail_server):
+    users = [
+        User.objects.create_user(f"user{number}@example.com", name="U")
+        for number in range(worker.THREADS + 4)
+    ]
+    Email.objects.bulk_create([Email(user=user, kind=Email.WELCOME) for user in users])
+    running = running_workers(temporal)
+    next(running)
+    for user in users:
+        start_onboarding(user.pk)
+    wait_until(
+        lambda: Email.objects.exclude(claim=None).count() == worker.THREADS,
+        "all mail threads to hang",
+    )
+    # The activities of four more do their work all the same.
+    start = time.monotonic()
+    wait_until(lambda: User.objects.filter(groups__name="Members").count() == len(users), "them")
+    assert time.monotonic() - start < 2
+    assert Email.objects.exclude(claim=None).count() == worker.THREADS
+    for user in users:
+        temporal.run(temporal.onboarding(user).terminate())
+    next(running, None)
+
+
+@activity.defn
+def use_database(break_it: bool) -> int:
+    """Count something; then close the connection behind Django's back, as a restart does."""
+    Group.objects.count()
+    if break_it:
+        connection.connection.close()
+    return threading.get_ident()
+
+
+@workflow.defn(sandboxed=False)  # this file imports Django
+class UseDatabase:
+    @workflow.run
+    async def run(self) -> list[int]:
+        return [
+            await workflow.execute_activity(
+                use_database,
+                broken,
+                start_to_close_timeout=timedelta(seconds=10),
+                retry_policy=RetryPolicy(maximum_attempts=1),
+            )
+            for broken in (True, False)
+        ]
+
+
+def test_a_dead_database_connection_heals(temporal, transactional_db, settings, monkeypatch):
+    # One thread, so that the second activity would meet the dead one.
+    monkeypatch.setattr(worker, "THREADS", 1)
+    monkeypatch.setattr(worker, "WORKFLOWS", [UseDatabase])
+    monkeypatch.setattr(worker, "ACTIVITIES", [use_database])
+    running = running_workers(temporal)
+    next(running)
+    start = temporal.client.execute_workflow(
+        UseDatabase.run, id=str(uuid.uuid4()), task_queue=settings.TEMPORAL_TASK_QUEUE
+    )
+    first, second = temporal.run(start)
+    assert first == second
+    next(running, None)

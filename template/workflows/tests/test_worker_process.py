@@ -1,0 +1,148 @@
+"""`python manage.py run_temporal_worker`, as a process manager sees it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.db import connection
+
+from accounts.models import Email
+from accounts.signup import sign_up
+
+from .conftest import Temporal, connected, free_port, start_dev_server, wait_until
+from .mail_servers import HeldServer
+
+
+class WorkerProcess:
+    """A worker on the test database, with a folder of its own for everything else."""
+
+    def __init__(self, address: str, folder: Path, email_url: str) -> None:
+        self.folder = folder
+        self.log = folder / "worker.log"
+        environment = os.environ | {
+            "TEMPORAL_ADDRESS": address,
+            "TEMPORAL_TASK_QUEUE": settings.TEMPORAL_TASK_QUEUE,
+            "DATABASE_URL": database_url(),
+            "DATA_DIR": str(folder),
+            "EMAIL_URL": email_url,
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "PC_REPLICA_NUM": "3",
+        }
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "run_temporal_worker"],
+                cwd=settings.BASE_DIR,
+                env=environment,
+                stdout=output,
+                stderr=output,
+            )
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text()
+
+    @property
+    def heartbeat(self) -> Path:
+        return self.folder / "run" / "temporal-worker.3"
+
+    def wait_until_ready(self) -> None:
+        wait_until(self.heartbeat.exists, f"the heartbeat; log:\n{self.output}", timeout=40)
+
+    def stop(self) -> int:
+        """Send SIGTERM, and return the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+
+@pytest.fixture
+def start_worker(transactional_db, tmp_path) -> Iterator[Callable[..., WorkerProcess]]:
+    started = []
+
+    def start(address: str, email_url: str = "") -> WorkerProcess:
+        started.append(WorkerProcess(address, tmp_path, email_url))
+        return started[-1]
+
+    yield start
+    for worker in started:
+        worker.process.kill()
+        worker.process.wait()
+
+
+@pytest.fixture
+def mail_server() -> Iterator[HeldServer]:
+    server = HeldServer()
+    yield server
+    server.close()
+
+
+def address(temporal: Temporal) -> str:
+    return temporal.client.service_client.config.target_host
+
+
+def test_it_waits_for_a_server_and_notices_when_it_goes(start_worker, loop, tmp_path):
+    port = free_port()
+    worker = start_worker(f"127.0.0.1:{port}")
+    wait_until(lambda: "Waiting for Temporal" in worker.output, "it to say so", timeout=40)
+    assert not worker.heartbeat.exists()
+
+    server = start_dev_server(port, tmp_path / "temporal.db")
+    try:
+        worker.wait_until_ready()
+        connected(loop, {"target_host": f"127.0.0.1:{port}", "namespace": "default"})
+    finally:
+        server.terminate()
+        server.wait(10)
+    wait_until(lambda: "Temporal does not answer" in worker.output, "it to notice")
+    last_beat = worker.heartbeat.stat().st_mtime
+    time.sleep(1)  # it looks five times a second now
+    assert worker.heartbeat.stat().st_mtime == last_beat
+    assert worker.stop() == 0, worker.output
+    assert not worker.heartbeat.exists()
+    assert worker.output.count("Waiting for Temporal") == 1
+    assert "Traceback" not in worker.output
+
+
+def test_it_finishes_what_it_does_when_it_is_told_to_stop(start_worker, real_temporal, mail_server):
+    worker = start_worker(address(real_temporal), f"smtp://127.0.0.1:{mail_server.port}")
+    worker.wait_until_ready()
+    signup = sign_up("ada@example.com", "Ada", "difference-engine")
+    assert not signup.delayed
+    assert mail_server.busy.wait(10)
+
+    worker.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: "Stopping" in worker.output, "it to say so")
+    worker.process.send_signal(signal.SIGTERM)  # the same Ctrl-C again, by way of a manager
+    mail_server.released.set()
+    assert worker.process.wait(10) == 0
+    assert len(mail_server.messages) == 1
+    assert Email.objects.get(user=signup.user, kind=Email.WELCOME).sent_at
+
+
+def test_a_second_signal_does_not_wait(start_worker, real_temporal, mail_server):
+    worker = start_worker(address(real_temporal), f"smtp://127.0.0.1:{mail_server.port}")
+    worker.wait_until_ready()
+    sign_up("ada@example.com", "Ada", "difference-engine")
+    assert mail_server.busy.wait(10)
+
+    worker.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: "Stopping" in worker.output, "it to say so")
+    time.sleep(1.1)  # what it ignores
+    start = time.monotonic()
+    worker.process.send_signal(signal.SIGTERM)
+    assert worker.process.wait(10) == 128 + signal.SIGTERM
+    assert time.monotonic() - start < 1
+
+
+def database_url() -> str:
+    """The test database, for another process."""
+    database = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{database['NAME']}"
+    login = f"{database['USER']}:{database['PASSWORD']}"
+    return f"postgres://{login}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
