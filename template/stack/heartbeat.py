@@ -31,5 +31,7 @@ def beat(process: str) -> None:
 
 
 def remove(process: str) -> None:
-    """Say that *process* stops: it is no longer ready."""
-    path(process).unlink(missing_ok=True)
+    """Say that *process* stops. The heartbeat of one that has replaced it already stays."""
+    file = path(process)
+    if file.exists() and file.read_text() == str(os.getpid()):
+        file.unlink()

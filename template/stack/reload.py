@@ -1,11 +1,12 @@
-"""Runs a worker and restarts it when the project's code changes.
+"""Runs a worker and starts a new one when the project's code changes.
 
     python -m stack.reload python manage.py run_mail_worker
 
-The worker is told to stop once, by SIGTERM, and gets the time that it needs: a second signal
-would make it drop its work. If it ends by itself, so does this program, with the same exit code,
-and process-compose starts both again. (The `watchfiles` command does neither: it sends SIGINT
-and kills, and a crashed worker stays dead until the next change.)
+The new worker starts at once, while the old one finishes its work, as in a deployment. The old one
+is told by SIGTERM, and once: a second signal would make it drop its work. A worker that ends by
+itself ends this program with the same exit code, and process-compose starts both again. (The
+`watchfiles` command does none of that: it waits for the old worker and then kills it, and a
+crashed one stays dead until the next change.)
 """
 
 import os
@@ -21,47 +22,62 @@ SUFFIXES = (".py", ".html", ".txt")
 
 
 class Reloader:
-    """Keeps one child process running *command*, and replaces it at each change."""
+    """Keeps one process running *command*, and replaces it at each change."""
 
     def __init__(self, command: list[str]) -> None:
         self.command = command
-        self.child: subprocess.Popen | None = None
-        self.told: subprocess.Popen | None = None  # the child that was told to stop
+        self.lock = threading.RLock()  # signals may interrupt each other
         self.stopping = False
+        self.ended = threading.Event()
+        self.worker: subprocess.Popen | None = None
+        self.exit_code = 0
 
     def run(self) -> int:
-        """Run until the child ends without having been replaced; return its exit code."""
-        signal.signal(signal.SIGTERM, self.on_signal)
-        signal.signal(signal.SIGINT, self.on_signal)
+        """Run until a worker ends that was not replaced; return its exit code."""
+        signal.signal(signal.SIGTERM, self.stop)
+        signal.signal(signal.SIGINT, self.stop)
+        self.start()
         threading.Thread(target=self.watch, daemon=True).start()
-        while True:
-            self.child = subprocess.Popen(self.command)
-            if self.stopping:  # the signal came before there was a child to tell
-                self.tell()
-            code = self.child.wait()
-            if self.stopping or self.told is not self.child:
-                return code if code >= 0 else 128 - code
+        self.ended.wait()
+        return self.exit_code
+
+    def start(self) -> None:
+        """Start a worker. It is the one that counts from now on."""
+        self.worker = subprocess.Popen(self.command)
+        if self.stopping:  # the signal came before there was a worker to tell
+            self.worker.terminate()
+        # The interpreter waits for these threads: replaced workers may finish.
+        threading.Thread(target=self.wait_for, args=[self.worker]).start()
+
+    def wait_for(self, worker: subprocess.Popen) -> None:
+        """Wait until a worker ends. If it was not replaced, so does this program."""
+        code = worker.wait()
+        with self.lock:
+            if worker is self.worker:
+                self.exit_code = code if code >= 0 else 128 - code
+                self.ended.set()
 
     def watch(self) -> None:
-        """Tell the child to stop when a file of the project changes."""
+        """Replace the worker when a file of the project changes."""
         from watchfiles import watch  # here, so that the worker starts meanwhile
 
         packages = [init.parent for init in ROOT.glob("*/__init__.py")]
         for changes in watch(*packages, watch_filter=lambda _, path: path.endswith(SUFFIXES)):
-            changed = sorted({os.path.relpath(path, ROOT) for _, path in changes})
-            print(f"{', '.join(changed)} changed: restarting", flush=True)
-            self.tell()
+            with self.lock:
+                if self.stopping or self.ended.is_set():
+                    return
+                changed = sorted({os.path.relpath(path, ROOT) for _, path in changes})
+                print(f"{', '.join(changed)} changed: restarting", flush=True)
+                self.worker.terminate()
+                self.start()
 
-    def on_signal(self, *_: object) -> None:
-        """Stop for good. May come while the child is being replaced."""
-        self.stopping = True
-        self.tell()
-
-    def tell(self) -> None:
-        """Send SIGTERM to the child, unless it has it already."""
-        if self.child and self.told is not self.child:
-            self.told = self.child
-            self.child.terminate()
+    def stop(self, *_: object) -> None:
+        """Tell the worker to end for good."""
+        with self.lock:
+            if not self.stopping:
+                self.stopping = True
+                if self.worker:
+                    self.worker.terminate()
 
 
 if __name__ == "__main__":

@@ -92,6 +92,11 @@ class TestHeartbeat:
         heartbeat.remove("worker")
         assert ready.main("heartbeat", str(beat)) == 1
 
+    def test_that_of_a_successor_is_not_removed(self, beat):
+        beat.write_text(str(os.getppid()))
+        heartbeat.remove("worker")
+        assert ready.main("heartbeat", str(beat)) == 0
+
     def test_it_waits_for_the_first(self, beat, monkeypatch):
         monkeypatch.setattr(ready, "PATIENCE", 10)
         heartbeat.remove("worker")
