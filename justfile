@@ -97,3 +97,8 @@ new *args:
 [group('generate')]
 test-generator *args: setup
     @template/.venv/bin/python -m pytest tests "$@"
+
+# Take the README's screenshot anew, with Chromium
+[group('generate')]
+screenshots: setup
+    @uv run --no-project --script docs/screenshots.py
