@@ -102,3 +102,8 @@ test-generator *args: setup
 [group('generate')]
 screenshots: setup
     @uv run --no-project --script docs/screenshots.py
+
+# Run a benchmark of bench/: just bench generate PEERS
+[group('generate')]
+bench name *args:
+    @shift; uv run --no-project "bench/{{ name }}.py" "$@"

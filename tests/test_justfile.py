@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from conftest import ROOT, run
 
-OF_THIS_REPOSITORY = {"default", "new", "screenshots", "test-generator"}
+OF_THIS_REPOSITORY = {"default", "bench", "new", "screenshots", "test-generator"}
 
 
 @pytest.fixture(autouse=True)
