@@ -17,6 +17,8 @@ TIMEOUT = 1.0
 """Seconds after which a dependency that does not answer counts as down."""
 
 logger = logging.getLogger(__name__)
+# Load balancers ask again and again; only a change is news.
+_last: dict[str, str] = {}
 
 
 def check_dependencies() -> dict[str, str]:
@@ -33,12 +35,16 @@ def check_dependencies() -> dict[str, str]:
         try:
             future.result(TIMEOUT)
         except Exception as error:
-            logger.warning("%s is down: %s: %s", name, type(error).__name__, error)
             results[name] = "down"
+            if _last.get(name) != "down":
+                logger.warning("%s is down: %s: %s", name, type(error).__name__, error)
         else:
             results[name] = "ok"
+            if _last.get(name) == "down":
+                logger.warning("%s is back", name)
     # A check that hangs keeps its thread, but not the answer.
     pool.shutdown(wait=False)
+    _last.update(results)
     return results
 
 

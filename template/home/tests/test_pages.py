@@ -5,6 +5,7 @@ from django.apps import apps
 from django.core.mail import send_mail
 from django.urls import reverse
 
+from home import health
 from stack import client as stack_client
 from stack.client import Process
 
@@ -77,6 +78,7 @@ def test_the_mails_page_shows_what_was_sent(client, development, settings, tmp_p
 @pytest.fixture
 def only_home(monkeypatch):
     """Health checks of `home` alone, whatever backends are installed."""
+    monkeypatch.setattr(health, "_last", {})
     monkeypatch.setattr(apps, "get_app_configs", lambda: [apps.get_app_config("home")])
     return apps.get_app_config("home")
 
@@ -100,6 +102,18 @@ def test_health_is_503_and_keeps_details_to_itself(client, only_home, monkeypatc
 
     assert answer.status_code == 503
     assert json.loads(answer.content) == {"database": "ok", "other": "down"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_only_a_change_of_health_is_logged(client, only_home, monkeypatch, caplog):
+    monkeypatch.setattr(only_home, "health_checks", {"other": f"{__name__}.refuse"})
+    for _ in range(3):
+        client.get("/health/")
+    monkeypatch.setitem(globals(), "refuse", lambda: None)
+    client.get("/health/")
+
+    said = [record.getMessage() for record in caplog.records if record.name == "home.health"]
+    assert said == ["other is down: ConnectionError: password=hunter2", "other is back"]
 
 
 @pytest.mark.django_db(transaction=True)
