@@ -27,12 +27,15 @@ class Refused(Exception):
 def template_files() -> list[str]:
     """Return the template's files, relative to it: those that Git knows, as Nix sees them.
 
-    Without a repository, as in an unpacked archive, all but what `.gitignore` names.
+    Without a repository, as in an unpacked archive, all but what `.gitignore` names. Raises
+    `Refused` with Git's own words if Git does.
     """
     if (ROOT / ".git").exists() and shutil.which("git"):
         command = ["git", "-C", str(TEMPLATE), "ls-files", "-z"]
-        names = subprocess.run(command, capture_output=True, check=True, text=True).stdout
-        files = [Path(name) for name in names.split("\0") if name]
+        listed = subprocess.run(command, capture_output=True, text=True)
+        if listed.returncode != 0:
+            raise Refused(f"Git does not list the files of {TEMPLATE}:\n{listed.stderr.strip()}")
+        files = [Path(name) for name in listed.stdout.split("\0") if name]
     else:
         ignored = set(re.split(r"[/\n]+", (TEMPLATE / ".gitignore").read_text()))
         files = [path.relative_to(TEMPLATE) for path in TEMPLATE.rglob("*") if not path.is_dir()]
@@ -114,10 +117,23 @@ def copy(files: list[str], target: Path) -> None:
         raise
 
 
+def generate(target: Path, files: list[str], is_new: bool) -> list[str]:
+    """Lay down those of *files* that *target* does not have, and return them."""
+    if is_new:
+        check_new(target)
+    else:
+        files = check_addition(target, files)
+    copy(files, target)
+    return files
+
+
 def main() -> None:
     """Lay down what the command line asks for, and say what to do next."""
     backends = tomllib.loads((ROOT / "backends.toml").read_text())
-    known = variants(template_files(), backends)
+    try:
+        known = variants(template_files(), backends)
+    except Refused as refusal:
+        sys.exit(str(refusal))
     parser = argparse.ArgumentParser(
         prog="just new",
         description="Lay down a new project, or add a backend to one (add-…).",
@@ -132,14 +148,9 @@ def main() -> None:
     target = options.target.resolve()
     if options.variant not in known:
         sys.exit(f"There is no variant {options.variant}. Choose one of: {', '.join(known)}")
-    files = known[options.variant]
     is_new = not options.variant.startswith("add-")
     try:
-        if is_new:
-            check_new(target)
-        else:
-            files = check_addition(target, files)
-        copy(files, target)
+        files = generate(target, known[options.variant], is_new)
     except Refused as refusal:
         sys.exit(str(refusal))
     except OSError as error:

@@ -234,6 +234,15 @@ def test_a_backend_needs_a_project(new, tmp_path):
     assert not (tmp_path / "shop").exists()
 
 
+def test_git_that_refuses_is_quoted(source, tmp_path):
+    clone = tmp_path / "clone"
+    shutil.copytree(source, clone, symlinks=True)
+    (clone / ".git" / "index").write_text("broken")
+    done = run("python3", clone / "generate.py", "shop", cwd=tmp_path, ok=False)
+    assert "index" in refusal(done)
+    assert not (tmp_path / "shop").exists()
+
+
 def test_half_a_project_is_taken_back(new, source, tmp_path):
     clone = tmp_path / "clone"
     shutil.copytree(source, clone, symlinks=True)
