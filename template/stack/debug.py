@@ -3,6 +3,7 @@
 import os
 import runpy
 import shlex
+import subprocess
 import sys
 import time
 
@@ -24,20 +25,29 @@ def debug(name: str) -> int:
     info = watch.ask("GET", f"/process/info/{replicas[0]}")
     os.environ.update(project.environment(), PC_PROC_NAME=replicas[0], PC_REPLICA_NUM="0")
     run = _python(name, info["Command"])
-    print(f"In the stack, {name} is stopped. If it does not come back: just restart {name}")
+    print(f"In the stack, {name} is stopped meanwhile.", flush=True)
+    _restart_afterwards(name)
     for replica in replicas:
         watch.ask("PATCH", f"/process/stop/{replica}")
     give_up = time.monotonic() + STOP
-    while any(p.name in replicas and p.uptime for p in client.processes(socket) or []):
+    while any(p.status == "Terminating" for p in client.processes(socket) or []):
         if time.monotonic() > give_up:
             raise Problem(f"{name} did not stop within {STOP} s. See: just logs {name}")
         time.sleep(0.05)
-    try:
-        run()
-    finally:
-        for replica in replicas:
-            watch.ask("POST", f"/process/restart/{replica}")
+    run()
     return 0
+
+
+def _restart_afterwards(name: str) -> None:
+    """Restart the process in the stack when this one has ended: debuggers end it by SIGKILL."""
+    subprocess.Popen(
+        ["sh", "-c", 'cat; exec "$0" -m stack restart "$1"', sys.executable, name],  # noqa: S607
+        cwd=project.ROOT,
+        stdin=subprocess.PIPE,  # which closes with this process
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def _python(name: str, command: str):

@@ -5,6 +5,8 @@ import pty
 import signal
 import subprocess
 
+import pytest
+
 from stack.tests.conftest import WEB, wait_for
 
 WORKER = """\
@@ -43,10 +45,11 @@ class TestDebug:
         )
         assert done.returncode == 0, done.stderr
         assert "['worker.py', 'two words', '0'] 3" in done.stdout
-        wait_for(lambda: project.status()["worker"]["ready"])
+        wait_for(lambda: project.status()["worker"]["uptime"])
         assert project.status()["worker"]["pid"] != before
 
-    def test_it_has_the_port_to_itself_until_it_is_interrupted(self, project):
+    @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+    def test_it_has_the_port_to_itself_until_it_is_ended(self, how, project):
         project.services(WEB)
         project.ok("up", "-D")
         project.ok("wait")
@@ -61,12 +64,14 @@ class TestDebug:
             stderr=theirs,
         ) as debugged:
             os.close(theirs)
-            wait_for(lambda: b"Serving HTTP on" in os.read(ours, 1000))
+            said = b""
+            while b"Serving HTTP on" not in said:
+                said += os.read(ours, 1000)
             assert project.status()["web"]["pid"] == before
-            assert project.status()["web"]["uptime"] == 0
-            debugged.send_signal(signal.SIGINT)
+            assert project.status()["web"]["status"] == "Completed"
+            debugged.send_signal(how)
         os.close(ours)
-        project.ok("wait")
+        wait_for(lambda: project.status()["web"]["uptime"] and project.status()["web"]["ready"])
         assert project.status()["web"]["pid"] != before
 
     def test_other_programs_are_refused(self, project):
