@@ -66,11 +66,15 @@ test *args:
 [group('change')]
 lint:
     @{{ template }} lint
+    @template/.venv/bin/ruff check generate.py tests bench docs
+    @template/.venv/bin/ruff format --check generate.py tests bench docs
 
 # Put the code into shape
 [group('change')]
 fmt:
     @{{ template }} fmt
+    @template/.venv/bin/ruff check --fix generate.py tests bench docs
+    @template/.venv/bin/ruff format generate.py tests bench docs
 
 # Run a command of Django's: just manage makemigrations
 [group('change')]
