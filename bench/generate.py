@@ -60,7 +60,7 @@ def measure(command: list) -> float:
     for _ in range(ROUNDS + 1):
         with tempfile.TemporaryDirectory() as folder:
             start = time.perf_counter()
-            done = subprocess.run(  # noqa: S603
+            done = subprocess.run(
                 [str(part) for part in command],
                 cwd=folder,
                 env=environment,
