@@ -3,8 +3,6 @@
 The ledger keeps each mail single, so these tasks may run twice, overtake each other and be lost.
 """
 
-import logging
-
 from celery import Task, shared_task
 from django.dispatch import receiver
 
@@ -12,12 +10,8 @@ from accounts import ledger
 from accounts.models import Email, User
 from accounts.signals import user_signed_up
 
-logger = logging.getLogger(__name__)
-
-SWEEP = 60
-"""Seconds between two looks for due e-mails."""
 BATCH = 1000
-"""How many of them one look hands out."""
+"""How many due e-mails one look hands out."""
 
 
 @receiver(user_signed_up)
@@ -45,10 +39,12 @@ def send_due_emails() -> int:
     Follow-ups after a day, and whatever was missed: Redis was down at a sign-up, a worker died,
     or the mail server was away for long. Beat calls it every minute.
     """
-    promises = list(ledger.due().values_list("user_id", "kind")[:BATCH])
+    # Kinds with a reference, such as "announcement:42", are sent in bulk by those who made them.
+    single = ledger.due().exclude(kind__contains=":")
+    promises = list(single.values_list("user_id", "kind")[:BATCH])
     for user_id, kind in promises:
-        # What is not begun by the next look is handed out again, so it must not pile up.
-        send_email.apply_async((user_id, kind), expires=SWEEP)
+        # What is not begun in a minute is handed out again then, so it must not pile up.
+        send_email.apply_async((user_id, kind), expires=60)
     return len(promises)
 
 

@@ -4,10 +4,12 @@ Each value was chosen; the reason stands beside it. All names and defaults:
 https://docs.celeryq.dev/en/stable/userguide/configuration.html
 """
 
+from kombu import Queue
+
 from config import forwarding
 from config.env import port, url
 
-INSTALLED_APPS += ["tasks", "django_celery_beat"]
+INSTALLED_APPS += ["tasks", "tasks.announcements", "tasks.reports", "django_celery_beat"]
 TEMPLATES[0]["OPTIONS"]["context_processors"] += ["tasks.context_processors.flower"]
 
 FLOWER_URL = forwarding.address(port("FLOWER_PORT", 5555))
@@ -33,6 +35,17 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 # A worker, on the other hand, waits for Redis for as long as it takes.
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+
+
+# Queues
+
+# A worker without -Q or -X takes from all of them, from the first that has something.
+CELERY_TASK_QUEUES = [
+    Queue("celery"),  # the default: tasks of a second or two
+    Queue("slow"),  # tasks that take longer
+    Queue("bulk"),  # very many tasks
+]
+CELERY_BROKER_TRANSPORT_OPTIONS["queue_order_strategy"] = "priority"
 
 
 # Messages
@@ -70,6 +83,10 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_RESULT_BACKEND = CELERY_BROKER_URL
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_RESULT_EXPIRES = 60 * 60  # seconds
+# A page that asks for a result does not hang with Redis either.
+CELERY_REDIS_SOCKET_CONNECT_TIMEOUT = 0.25
+CELERY_REDIS_SOCKET_TIMEOUT = 0.4
+CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {"retry_policy": {"max_retries": 0}}
 # Flower switches events on in the workers while it runs; without Flower nobody reads them.
 CELERY_WORKER_SEND_TASK_EVENTS = False
 

@@ -19,23 +19,30 @@ GRACE = 10
 
 @celeryd_init.connect
 def be_patient(conf: dict, **kwargs: object) -> None:
-    """Bear a slow Redis. The settings' time-outs are those of a web request."""
+    """Bear a slow Redis. The time-outs in the settings are those of a web request."""
     conf.broker_transport_options = {
         **conf.broker_transport_options,
         "socket_connect_timeout": 5,
         "socket_timeout": 10,
     }
+    conf.redis_socket_connect_timeout = 5
+    conf.redis_socket_timeout = 10
+    conf.result_backend_transport_options = {}
+
+
+# process-compose sets the name of the process that it runs.
+PROCESS = os.environ.get("PC_PROC_NAME", "celery-worker")
 
 
 @heartbeat_sent.connect
 def show_heartbeat(**kwargs: object) -> None:
     """Every two seconds, as long as the worker is connected to Redis."""
-    heartbeat.beat("celery-worker")
+    heartbeat.beat(PROCESS)
 
 
 @worker_shutdown.connect
 def remove_heartbeat(**kwargs: object) -> None:
-    heartbeat.remove("celery-worker")
+    heartbeat.remove(PROCESS)
 
 
 @worker_shutting_down.connect

@@ -1,0 +1,85 @@
+"""How an announcement reaches a million users: in steps that are small, and safe to repeat.
+
+`promise` writes the next thousand rows into the ledger, moves the cursor in the same transaction,
+hands the rows out as batches, and queues itself behind them: so there are never many messages, and
+any number of workers can take part. A step that is lost is repeated by `continue_announcements`.
+
+All of it is on the queue `bulk`, so that single e-mails overtake it.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+from celery import shared_task
+from django.db import connection, transaction
+from django.utils import timezone
+
+from accounts import ledger
+from accounts.models import Email
+
+from .models import KIND, Announcement
+
+CHUNK = 1000
+"""Users in one transaction."""
+BATCH = 50
+"""E-mails in one task: a second or two, for other tasks wait behind it."""
+CONNECTIONS = 10
+"""Connections to the mail server at a time, in each pool process. Sending is waiting."""
+STALLED = timedelta(minutes=3)
+"""After this time without progress a step was lost. It exceeds a task's time limit."""
+
+
+@shared_task(queue="bulk")
+def promise(announcement_id: int) -> int:
+    """Promise the announcement to the next users; return how many. Repeats itself to the end.
+
+    Stops while too many e-mails wait, for example because the mail server is down;
+    `continue_announcements` goes on then.
+    """
+    with transaction.atomic():
+        # The lock keeps a repeated step from writing the same rows.
+        announcement = Announcement.objects.select_for_update().get(pk=announcement_id)
+        unsent = Email.objects.filter(kind=announcement.kind, sent_at=None, failed_at=None)
+        if unsent.count() > 2 * CHUNK:
+            return 0
+        user_ids = list(announcement.next_users().values_list("pk", flat=True)[:CHUNK])
+        Email.objects.bulk_create(
+            [Email(user_id=user_id, kind=announcement.kind) for user_id in user_ids],
+            ignore_conflicts=True,
+        )
+        announcement.cursor = user_ids[-1] if user_ids else announcement.last_user_id
+        announcement.moved_at = timezone.now()
+        announcement.save(update_fields=["cursor", "moved_at"])
+    for start in range(0, len(user_ids), BATCH):
+        batch = user_ids[start : start + BATCH]
+        send_batch.delay(announcement.kind, batch[0], batch[-1])
+    if user_ids:
+        promise.delay(announcement_id)
+    return len(user_ids)
+
+
+@shared_task(queue="bulk")
+def send_batch(kind: str, first: int, last: int) -> int:
+    """Send the e-mails of a kind to the users from ``first`` to ``last``; return how many."""
+
+    def deliver(user_id: int) -> bool:
+        try:
+            return ledger.deliver(user_id, kind).state is ledger.State.SENT
+        finally:
+            connection.close()  # this thread's own
+
+    user_ids = ledger.due().filter(kind=kind, user_id__gte=first, user_id__lte=last)
+    with ThreadPoolExecutor(CONNECTIONS) as threads:
+        return sum(threads.map(deliver, user_ids.values_list("user_id", flat=True)))
+
+
+@shared_task(queue="bulk")
+def continue_announcements() -> None:
+    """Repeat the steps that were lost, and send again what the mail server refused before."""
+    since = timezone.now() - STALLED
+    for announcement in Announcement.objects.unfinished().filter(moved_at__lt=since):
+        promise.delay(announcement.pk)
+    overdue = ledger.due().filter(kind__startswith=f"{KIND}:", not_before__lt=since)
+    # Each e-mail is a range of its own; what is not begun in a minute is handed out again then.
+    for kind, user_id in overdue.values_list("kind", "user_id")[:CHUNK]:
+        send_batch.apply_async((kind, user_id, user_id), expires=60)
