@@ -63,7 +63,9 @@ def _tools(report: Report, env: dict[str, str]) -> None:
         if not found and instead:
             found = next(map(str, project.ROOT.glob(instead)), None)
         if found:
-            report.good(f"{Path(found).name} {_version(found)}  {found}")
+            version, other = _version(found), _version_without_nix(name)
+            differs = f" (without Nix: {other})" if other not in (None, version) else ""
+            report.good(f"{Path(found).name} {version}{differs}  {found}")
         else:
             report.bad(f"{name} is missing. It comes with: nix develop, or sh dev just setup")
 
@@ -87,6 +89,21 @@ def _version(program: str) -> str:
         return "does not start"
     version = re.search(r"\d+(\.\d+)+", answer.stdout)
     return version[0] if version else "of an unknown version"
+
+
+def _version_without_nix(name: str) -> str | None:
+    """Return the version that `tools/` brings, if it brings this program at all."""
+    if name == "process-compose":
+        lock, version = "go.mod", r"/process-compose v(\S+)"
+    else:
+        package = {"just": "rust-just"}.get(name, name)
+        lock, version = "uv.lock", rf'^name = "{package}"\nversion = "(.+)"'
+    try:
+        text = (project.ROOT / "tools" / lock).read_text()
+    except OSError:
+        return None  # the project does without
+    found = re.search(version, text, re.MULTILINE)
+    return found and found[1]
 
 
 def _packages(report: Report, env: dict[str, str]) -> None:

@@ -34,6 +34,20 @@ def test_what_replaces_a_tool(project):
     assert "ok   cache 9.1.2" in project.run("doctor").stdout
 
 
+def test_a_version_that_differs_without_nix_is_named(project):
+    project.write("bin/just", "#!/bin/sh\necho just 1.59.0\n").chmod(0o755)
+    project.write("bin/uv", "#!/bin/sh\necho uv 0.13.9\n").chmod(0o755)
+    lock = '[[package]]\nname = "{}"\nversion = "{}"\n'
+    project.write("tools/uv.lock", lock.format("rust-just", "1.60.0") + lock.format("uv", "0.13.9"))
+    project.write(
+        "tools/go.mod", "require github.com/f1bonacc1/process-compose v0.1.2 // indirect\n"
+    )
+    said = project.run("doctor").stdout
+    assert "just 1.59.0 (without Nix: 1.60.0)" in said
+    assert "uv 0.13.9  " in said
+    assert "(without Nix: 0.1.2)" in said
+
+
 def test_bad_input_is_named(project):
     project.write(".env", "two words\n")
     assert ".env, line 1: two words" in project.refused("doctor")
