@@ -268,6 +268,7 @@ class TestContainer:
             doctor = container.sh("sh dev just doctor").stdout
             assert "tools from `nix develop`" in doctor
             assert re.search(r"ok +redis-server \S+ +/nix/store/", doctor)
+            assert "without Nix" not in doctor  # no version differs between the doors
         finally:
             container.sh("sh dev just down")
         assert container.processes() == before
