@@ -11,13 +11,19 @@ call and not at import, because its threads would not survive the fork of a web 
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.conf import settings
 from temporalio.client import Client
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError
 
 TIMEOUT = 0.8
 """Seconds that a call may take, for a request that somebody is waiting for."""
+
+UNAVAILABLE = (RuntimeError, RPCError, TimeoutError)
+"""What `call` raises if Temporal cannot be reached, refuses, or does not answer in time."""
 
 Result = TypeVar("Result")
 
@@ -30,8 +36,8 @@ def call(request: Callable[[Client], Awaitable[Result]], timeout: float = TIMEOU
     """Await ``request(client)`` on the client's loop, and return its result.
 
     Waits at most ``timeout`` seconds, whatever state the server is in; the SDK alone would wait
-    for 30 seconds for one that accepts a connection and says nothing. Raises `TimeoutError`, and
-    what the SDK raises: `RuntimeError` if it cannot connect, `RPCError` and others.
+    for 30 seconds for one that accepts a connection and says nothing. Raises one of `UNAVAILABLE`,
+    and what the SDK raises for this request.
     """
     future = asyncio.run_coroutine_threadsafe(_request(request), _running_loop())
     try:
@@ -40,6 +46,28 @@ def call(request: Callable[[Client], Awaitable[Result]], timeout: float = TIMEOU
         future.cancel()
         address = settings.TEMPORAL_CONNECT_OPTIONS["target_host"]
         raise TimeoutError(f"Temporal at {address} did not answer within {timeout} s.") from None
+
+
+def start_once(workflow: Callable, input: Any, *, id: str, summary: str) -> bool:
+    """Start a workflow, unless one with this id is running or has ended, and return whether.
+
+    Call it after the commit: a worker may be faster than the transaction. Raises what `call` does.
+    """
+    try:
+        call(
+            lambda temporal: temporal.start_workflow(
+                workflow,
+                input,
+                id=id,
+                task_queue=settings.TEMPORAL_TASK_QUEUE,
+                # Also refused while it runs, so that "started now" can be told from "running".
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                static_summary=summary,
+            )
+        )
+    except WorkflowAlreadyStartedError:
+        return False
+    return True
 
 
 async def _request(request: Callable[[Client], Awaitable[Result]]) -> Result:

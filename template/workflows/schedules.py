@@ -19,15 +19,15 @@ from temporalio.client import (
     ScheduleUpdateInput,
 )
 
-from .sweep.workflow import EmailSweepWorkflow
+from .sweep.workflow import SweepWorkflow
 
 
 def declared() -> dict[str, Schedule]:
     """Return the project's schedules by their ids."""
     return {
-        "email-sweep": Schedule(
+        "sweep": Schedule(
             action=ScheduleActionStartWorkflow(
-                EmailSweepWorkflow.run, id="email-sweep", task_queue=settings.TEMPORAL_TASK_QUEUE
+                SweepWorkflow.run, id="sweep", task_queue=settings.TEMPORAL_TASK_QUEUE
             ),
             spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(minutes=1))]),
             # After a time without a server, sweep once and not once for each missed minute.

@@ -4,7 +4,13 @@ from config import forwarding
 from config.env import env, port
 from workflows.connection import connect_options
 
-INSTALLED_APPS += ["workflows", "workflows.onboarding"]
+INSTALLED_APPS += [
+    "workflows",
+    "workflows.onboarding",
+    "workflows.orders",
+    "workflows.approvals",
+    "workflows.exports",
+]
 
 # What Client.connect() takes: the server's address, the namespace, API key, TLS.
 TEMPORAL_CONNECT_OPTIONS = connect_options(f"localhost:{port('TEMPORAL_PORT', 7233)}")
@@ -16,3 +22,7 @@ TEMPORAL_TASK_QUEUE = env.str("TEMPORAL_TASK_QUEUE", "").strip() or f"{PROJECT_N
 TEMPORAL_UI_URL = env.str("TEMPORAL_UI_URL", "").strip().rstrip("/")
 if DEBUG and not TEMPORAL_UI_URL:
     TEMPORAL_UI_URL = forwarding.address(port("TEMPORAL_UI_PORT", 8080))
+
+# What the examples write: the payment provider that is a folder, and the exports.
+PAYMENTS_DIR = DATA_DIR / "payments"
+EXPORTS_DIR = DATA_DIR / "exports"

@@ -26,15 +26,42 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker
 from stack import heartbeat
 
 from . import queues, schedules
+from .approvals.activities import expire_request, record_decision, remind_approvers
+from .approvals.workflow import ApprovalWorkflow
 from .database import FreshConnections
-from .onboarding.activities import process_user, send_email
+from .emails import send_email
+from .exports.activities import export_users
+from .exports.workflow import ExportWorkflow
+from .onboarding.activities import process_user
 from .onboarding.workflow import UserOnboardingWorkflow
-from .sweep.activities import deliver_emails, start_missing_onboardings
-from .sweep.workflow import EmailSweepWorkflow
+from .orders import activities as orders
+from .orders.workflow import OrderWorkflow
+from .sweep.activities import deliver_emails, find_overdue_emails, start_missing_workflows
+from .sweep.workflow import SweepWorkflow
 
-WORKFLOWS = [UserOnboardingWorkflow, EmailSweepWorkflow]
-ACTIVITIES: list[Callable] = [process_user, start_missing_onboardings]
-MAIL_ACTIVITIES: list[Callable] = [send_email, deliver_emails]
+WORKFLOWS = [
+    UserOnboardingWorkflow,
+    OrderWorkflow,
+    ApprovalWorkflow,
+    ExportWorkflow,
+    SweepWorkflow,
+]
+ACTIVITIES: list[Callable] = [
+    process_user,
+    orders.reserve_stock,
+    orders.release_stock,
+    orders.charge,
+    orders.refund,
+    orders.ship,
+    orders.recall_shipment,
+    orders.cancel_order,
+    record_decision,
+    expire_request,
+    export_users,
+    start_missing_workflows,
+    find_overdue_emails,
+]
+MAIL_ACTIVITIES: list[Callable] = [send_email, remind_approvers, deliver_emails]
 
 THREADS = 16
 """Activities that run at the same time, and as many more that wait for the mail server."""
@@ -72,6 +99,8 @@ def _worker(client: Client, task_queue: str, **registered) -> Worker:
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
         interceptors=[FreshConnections()],
+        # An activity learns with its heartbeat that it is cancelled.
+        max_heartbeat_throttle_interval=timedelta(seconds=2),
         graceful_shutdown_timeout=DRAIN,
         **registered,
     )

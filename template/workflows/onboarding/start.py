@@ -1,14 +1,14 @@
 """Starts the onboarding of a new user."""
 
-from django.conf import settings
-from django.dispatch import receiver
-from temporalio.common import WorkflowIDReusePolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
+from datetime import datetime
 
-from accounts.models import User
+from django.dispatch import receiver
+
+from accounts.models import Email, User
 from accounts.signals import user_signed_up
 from workflows import client
 
+from .activities import MEMBERS
 from .workflow import OnboardingInput, UserOnboardingWorkflow
 
 
@@ -22,20 +22,27 @@ def start_onboarding(user_id: int) -> bool:
     A second start changes nothing, also after the first workflow has ended. Raises within
     0.8 seconds if Temporal does not take it (see `client.call`).
     """
-    try:
-        client.call(
-            lambda temporal: temporal.start_workflow(
-                UserOnboardingWorkflow.run,
-                OnboardingInput(user_id),
-                id=workflow_id(user_id),
-                task_queue=settings.TEMPORAL_TASK_QUEUE,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                static_summary=f"Onboarding of user {user_id}",
-            )
-        )
-    except WorkflowAlreadyStartedError:
-        return False
-    return True
+    return client.start_once(
+        UserOnboardingWorkflow.run,
+        OnboardingInput(user_id),
+        id=workflow_id(user_id),
+        summary=f"Onboarding of user {user_id}",
+    )
+
+
+def start_missing(since: datetime) -> None:
+    """Start the onboarding of those who signed up before ``since`` while Temporal was down.
+
+    Somebody else may have sent their welcome meanwhile: what tells is that they are not members.
+    """
+    missing = User.objects.filter(
+        emails__kind=Email.FOLLOW_UP,
+        emails__sent_at=None,
+        emails__failed_at=None,
+        date_joined__lte=since,
+    ).exclude(groups__name=MEMBERS)
+    for user_id in missing.values_list("pk", flat=True).order_by("pk")[:500]:
+        start_onboarding(user_id)
 
 
 @receiver(user_signed_up, dispatch_uid="workflows.onboarding")

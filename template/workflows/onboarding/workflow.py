@@ -1,7 +1,8 @@
 """What happens after a sign-up: a welcome now, and a follow-up a day later."""
 
+import contextlib
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -9,7 +10,9 @@ from temporalio.common import RetryPolicy
 from workflows import queues
 
 with workflow.unsafe.imports_passed_through():
-    from .activities import EmailInput, process_user, send_email
+    from workflows.emails import EmailInput, send_email
+
+    from .activities import process_user
 
 WAIT = timedelta(hours=24)
 
@@ -19,12 +22,26 @@ class OnboardingInput:
     user_id: int
 
 
+@dataclass
+class OnboardingState:
+    """The answer to a query: what the workflow is doing."""
+
+    step: str = "processing"
+    """``processing``, ``welcoming``, ``waiting``, ``following up`` or ``done``."""
+    follow_up_at: datetime | None = None
+    """When the wait ends, once it has begun."""
+
+
 @workflow.defn
 class UserOnboardingWorkflow:
     """Process the user, welcome him, wait for a day, and ask how it is going.
 
     Fails if the user does not exist, or if an e-mail was given up for good.
     """
+
+    def __init__(self) -> None:
+        self._state = OnboardingState()
+        self._skip_wait = False
 
     @workflow.run
     async def run(self, input: OnboardingInput) -> None:
@@ -34,9 +51,27 @@ class UserOnboardingWorkflow:
             start_to_close_timeout=timedelta(seconds=30),
             retry_policy=RetryPolicy(maximum_interval=timedelta(minutes=1)),
         )
+        self._state.step = "welcoming"
         await self._send(input, "welcome")
-        await workflow.sleep(WAIT)
+
+        self._state = OnboardingState("waiting", follow_up_at=workflow.now() + WAIT)
+        with contextlib.suppress(TimeoutError):  # the day is over
+            await workflow.wait_condition(
+                lambda: self._skip_wait, timeout=WAIT, timeout_summary="a day"
+            )
+
+        self._state.step = "following up"
         await self._send(input, "follow-up")
+        self._state.step = "done"
+
+    @workflow.query
+    def state(self) -> OnboardingState:
+        return self._state
+
+    @workflow.signal
+    def skip_wait(self) -> None:
+        """Send the follow-up now. It is too late for that once it is sent."""
+        self._skip_wait = True
 
     async def _send(self, input: OnboardingInput, kind: str) -> None:
         # Retried until it is sent or given up: the ledger says when to try again, and when to stop.
@@ -46,4 +81,5 @@ class UserOnboardingWorkflow:
             task_queue=queues.mail(workflow.info().task_queue),
             start_to_close_timeout=timedelta(minutes=3),
             retry_policy=RetryPolicy(maximum_interval=timedelta(minutes=5)),
+            summary=kind,
         )

@@ -1,53 +1,44 @@
 """The steps of the sweep."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 from django.utils import timezone
 from temporalio import activity
 
 from accounts import ledger
-from accounts.models import Email, User
-from workflows.onboarding.activities import MEMBERS
-from workflows.onboarding.start import start_onboarding
+from workflows.approvals.start import start_missing as start_missing_approvals
+from workflows.emails import EmailInput
+from workflows.onboarding.start import start_missing as start_missing_onboardings
+from workflows.orders.start import start_missing as start_missing_orders
 
 OVERDUE_AFTER = timedelta(minutes=1)
-"""How long an e-mail that is due is left to the workflow that is about to send it."""
-
-
-@dataclass
-class Promise:
-    user_id: int
-    kind: str
+"""How long something is left to the one who is about to do it."""
 
 
 @activity.defn(no_thread_cancel_exception=True)
-def start_missing_onboardings() -> list[Promise]:
-    """Start the onboarding of users who signed up while Temporal was down.
-
-    Their e-mails may have been sent meanwhile by somebody else: what tells is that they are not
-    members yet. Returns the other e-mails that are overdue.
-    """
+def start_missing_workflows() -> None:
+    """Start the workflows that the database promises and Temporal does not have yet."""
     since = timezone.now() - OVERDUE_AFTER
-    missed = User.objects.filter(
-        emails__kind=Email.FOLLOW_UP,
-        emails__sent_at=None,
-        emails__failed_at=None,
-        date_joined__lte=since,
-    ).exclude(groups__name=MEMBERS)
-    started = {user for user in missed.values_list("pk", flat=True)[:500] if start_onboarding(user)}
-    overdue = ledger.due().filter(not_before__lte=since).exclude(user__in=started)
-    return [Promise(*promise) for promise in overdue.values_list("user_id", "kind")[:500]]
+    start_missing_onboardings(since)
+    start_missing_orders(since)
+    start_missing_approvals(since)
 
 
 @activity.defn(no_thread_cancel_exception=True)
-def deliver_emails(promises: list[Promise]) -> int:
+def find_overdue_emails() -> list[EmailInput]:
+    """Return e-mails that are due for a while, the longest first."""
+    overdue = ledger.due().filter(not_before__lte=timezone.now() - OVERDUE_AFTER)
+    return [EmailInput(*promise) for promise in overdue.values_list("user_id", "kind")[:500]]
+
+
+@activity.defn(no_thread_cancel_exception=True)
+def deliver_emails(emails: list[EmailInput]) -> int:
     """Send those e-mails that are still due, and return how many were sent."""
     sent = 0
-    for promise in promises:
+    for email in emails:
         if activity.is_worker_shutdown():
             break  # the rows stay due
         activity.heartbeat()
-        delivery = ledger.deliver(promise.user_id, promise.kind)
+        delivery = ledger.deliver(email.user_id, email.kind)
         sent += delivery.state is ledger.State.SENT
     return sent

@@ -1,4 +1,4 @@
-"""Keeps the promises of the ledger when nobody else did. `workflows/schedules.py` says when."""
+"""Keeps promises that nobody else kept. `workflows/schedules.py` says when."""
 
 from datetime import timedelta
 
@@ -8,29 +8,30 @@ from temporalio.common import RetryPolicy
 from workflows import queues
 
 with workflow.unsafe.imports_passed_through():
-    from .activities import deliver_emails, start_missing_onboardings
+    from .activities import deliver_emails, find_overdue_emails, start_missing_workflows
 
 
 @workflow.defn
-class EmailSweepWorkflow:
-    """Start the onboardings that Temporal missed, and send what is overdue all the same.
+class SweepWorkflow:
+    """Start the workflows that Temporal missed while it was down, and send overdue e-mails.
 
     Returns the number of e-mails that it sent itself.
     """
 
     @workflow.run
     async def run(self) -> int:
-        # A local activity: mostly there is nothing to do, and it halves the history of that.
-        left = await workflow.execute_local_activity(
-            start_missing_onboardings,
+        # Local activities: mostly there is nothing to do, and they halve the history of that.
+        for_a_minute = workflow.LocalActivityConfig(
             start_to_close_timeout=timedelta(minutes=1),
             retry_policy=RetryPolicy(maximum_attempts=3),
         )
-        if not left:
+        await workflow.execute_local_activity(start_missing_workflows, **for_a_minute)
+        emails = await workflow.execute_local_activity(find_overdue_emails, **for_a_minute)
+        if not emails:
             return 0
         return await workflow.execute_activity(
             deliver_emails,
-            left,
+            emails,
             task_queue=queues.mail(workflow.info().task_queue),
             start_to_close_timeout=timedelta(hours=1),
             heartbeat_timeout=timedelta(minutes=3),

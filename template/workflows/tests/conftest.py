@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from django.conf import settings
+from django.db import connection
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
@@ -162,7 +164,32 @@ def user(db) -> User:
 def start_dev_server(port: int, database: Path) -> subprocess.Popen:
     command = [program("temporal"), "server", "start-dev", "--headless", "--ip", "127.0.0.1"]
     command += ["--port", str(port), "--db-filename", str(database), "--log-level", "never"]
+    # Sooner than after five failures, which take a minute: see `test_pages.py`.
+    problems = "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute=2"
+    command += ["--dynamic-config-value", problems]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def process_environment(temporal: Temporal | str, folder: Path) -> dict[str, str]:
+    """For a process on the test database, with a folder of its own for everything else."""
+    if isinstance(temporal, Temporal):
+        temporal = temporal.client.service_client.config.target_host
+    return os.environ | {
+        "TEMPORAL_ADDRESS": temporal,
+        "TEMPORAL_TASK_QUEUE": settings.TEMPORAL_TASK_QUEUE,
+        "DATABASE_URL": database_url(),
+        "DATA_DIR": str(folder),
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+    }
+
+
+def database_url() -> str:
+    """The test database, for another process."""
+    database = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{database['NAME']}"
+    login = f"{database['USER']}:{database['PASSWORD']}"
+    return f"postgres://{login}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
 
 
 def connected(loop: asyncio.AbstractEventLoop, options: dict) -> Client:

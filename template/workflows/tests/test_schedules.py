@@ -14,7 +14,7 @@ from .conftest import Temporal
 @pytest.fixture
 def declared(monkeypatch: pytest.MonkeyPatch) -> dict[str, Schedule]:
     """The project's schedule under another id; a test may change it."""
-    declared = {"test": schedules.declared()["email-sweep"]}
+    declared = {"test": schedules.declared()["sweep"]}
     monkeypatch.setattr(schedules, "declared", lambda: declared)
     return declared
 
@@ -30,7 +30,7 @@ def test_it_creates_what_is_missing_and_repeats_nothing(temporal, declared):
     assert temporal.run(schedules.sync(temporal.client)) == ["test: created"]
     assert temporal.run(schedules.sync(temporal.client)) == []
     listed = temporal.run(temporal.client.get_schedule_handle("test").describe())
-    assert listed.schedule.action.workflow == "EmailSweepWorkflow"
+    assert listed.schedule.action.workflow == "SweepWorkflow"
 
 
 def test_it_changes_what_differs_and_leaves_a_paused_one_paused(temporal, declared):

@@ -1,6 +1,5 @@
 """`python manage.py run_temporal_worker`, as a process manager sees it."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -10,35 +9,33 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
-from django.db import connection
 
 from accounts.models import Email
 from accounts.signup import sign_up
 
-from .conftest import Temporal, connected, free_port, start_dev_server, wait_until
+from .conftest import (
+    Temporal,
+    connected,
+    free_port,
+    process_environment,
+    start_dev_server,
+    wait_until,
+)
 from .mail_servers import HeldServer
 
 
 class WorkerProcess:
     """A worker on the test database, with a folder of its own for everything else."""
 
-    def __init__(self, address: str, folder: Path, email_url: str) -> None:
+    def __init__(self, temporal: Temporal | str, folder: Path, email_url: str) -> None:
         self.folder = folder
         self.log = folder / "worker.log"
-        environment = os.environ | {
-            "TEMPORAL_ADDRESS": address,
-            "TEMPORAL_TASK_QUEUE": settings.TEMPORAL_TASK_QUEUE,
-            "DATABASE_URL": database_url(),
-            "DATA_DIR": str(folder),
-            "EMAIL_URL": email_url,
-            "DJANGO_SETTINGS_MODULE": "config.settings",
-            "PC_REPLICA_NUM": "3",
-        }
+        environment = process_environment(temporal, folder)
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "run_temporal_worker"],
                 cwd=settings.BASE_DIR,
-                env=environment,
+                env=environment | {"EMAIL_URL": email_url, "PC_REPLICA_NUM": "3"},
                 stdout=output,
                 stderr=output,
             )
@@ -64,8 +61,8 @@ class WorkerProcess:
 def start_worker(transactional_db, tmp_path) -> Iterator[Callable[..., WorkerProcess]]:
     started = []
 
-    def start(address: str, email_url: str = "") -> WorkerProcess:
-        started.append(WorkerProcess(address, tmp_path, email_url))
+    def start(temporal: Temporal | str, email_url: str = "") -> WorkerProcess:
+        started.append(WorkerProcess(temporal, tmp_path, email_url))
         return started[-1]
 
     yield start
@@ -79,10 +76,6 @@ def mail_server() -> Iterator[HeldServer]:
     server = HeldServer()
     yield server
     server.close()
-
-
-def address(temporal: Temporal) -> str:
-    return temporal.client.service_client.config.target_host
 
 
 def test_it_waits_for_a_server_and_notices_when_it_goes(start_worker, loop, tmp_path):
@@ -109,7 +102,7 @@ def test_it_waits_for_a_server_and_notices_when_it_goes(start_worker, loop, tmp_
 
 
 def test_it_finishes_what_it_does_when_it_is_told_to_stop(start_worker, real_temporal, mail_server):
-    worker = start_worker(address(real_temporal), f"smtp://127.0.0.1:{mail_server.port}")
+    worker = start_worker(real_temporal, f"smtp://127.0.0.1:{mail_server.port}")
     worker.wait_until_ready()
     signup = sign_up("ada@example.com", "Ada", "difference-engine")
     assert not signup.delayed
@@ -125,7 +118,7 @@ def test_it_finishes_what_it_does_when_it_is_told_to_stop(start_worker, real_tem
 
 
 def test_a_second_signal_does_not_wait(start_worker, real_temporal, mail_server):
-    worker = start_worker(address(real_temporal), f"smtp://127.0.0.1:{mail_server.port}")
+    worker = start_worker(real_temporal, f"smtp://127.0.0.1:{mail_server.port}")
     worker.wait_until_ready()
     sign_up("ada@example.com", "Ada", "difference-engine")
     assert mail_server.busy.wait(10)
@@ -137,12 +130,3 @@ def test_a_second_signal_does_not_wait(start_worker, real_temporal, mail_server)
     worker.process.send_signal(signal.SIGTERM)
     assert worker.process.wait(10) == 128 + signal.SIGTERM
     assert time.monotonic() - start < 1
-
-
-def database_url() -> str:
-    """The test database, for another process."""
-    database = connection.settings_dict
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{database['NAME']}"
-    login = f"{database['USER']}:{database['PASSWORD']}"
-    return f"postgres://{login}@{database['HOST']}:{database['PORT']}/{database['NAME']}"

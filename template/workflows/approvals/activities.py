@@ -1,0 +1,76 @@
+"""What an approval does to the database. Each step may run more than once."""
+
+from dataclasses import dataclass
+
+from django.db import transaction
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from accounts import ledger
+from accounts.models import Email, User
+
+from . import emails
+from .models import ApprovalRequest, Decision
+
+
+@dataclass
+class DecisionInput:
+    """What somebody decided. ``approver_id`` is who is logged in, never what a form says."""
+
+    request_id: int
+    approver_id: int
+    approved: bool
+    reason: str = ""
+
+
+# A cancellation must not interrupt these between two statements, hence no_thread_cancel_exception.
+
+
+@activity.defn(no_thread_cancel_exception=True)
+def record_decision(input: DecisionInput) -> str:
+    """Write the decision down, unless there is one, and return what holds now.
+
+    Fails for good if the approver may not decide: whoever can reach Temporal could ask for this.
+    """
+    approver = User.objects.filter(pk=input.approver_id, is_staff=True, is_active=True).first()
+    with transaction.atomic():
+        # The lock is for databases that have one; SQLite lets only one write at a time anyway.
+        request = ApprovalRequest.objects.select_for_update().get(pk=input.request_id)
+        if approver is None or approver == request.requester:
+            raise ApplicationError(
+                f"User {input.approver_id} may not decide on request {request.pk}.",
+                type="NotAllowed",
+                non_retryable=True,
+            )
+        if request.state == ApprovalRequest.State.WAITING:
+            Decision.objects.create(
+                request=request,
+                decided_by=approver,
+                approved=input.approved,
+                reason=input.reason,
+            )
+            states = ApprovalRequest.State
+            request.state = states.APPROVED if input.approved else states.REJECTED
+            request.save(update_fields=["state"])
+    return request.state
+
+
+@activity.defn(no_thread_cancel_exception=True)
+def remind_approvers(request_id: int) -> None:
+    """Write to everybody who may decide. The ledger keeps what cannot be sent now."""
+    request = ApprovalRequest.objects.get(pk=request_id)
+    approvers = User.objects.filter(is_staff=True, is_active=True).exclude(pk=request.requester_id)
+    Email.objects.bulk_create(
+        [Email(user=approver, kind=emails.kind(request.pk)) for approver in approvers],
+        ignore_conflicts=True,
+    )
+    for approver in approvers:
+        ledger.deliver(approver.pk, emails.kind(request.pk))
+
+
+@activity.defn(no_thread_cancel_exception=True)
+def expire_request(request_id: int) -> str:
+    """Close the request, unless it is decided, and return what holds now."""
+    states = ApprovalRequest.State
+    ApprovalRequest.objects.filter(pk=request_id, state=states.WAITING).update(state=states.EXPIRED)
+    return ApprovalRequest.objects.get(pk=request_id).state

@@ -1,0 +1,83 @@
+"""Writes all users to a file, in pieces, so that it can go on where it stopped."""
+
+import csv
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, CancelledError
+
+from accounts.models import User
+
+CHUNK = 1000
+"""Rows between two heartbeats."""
+
+
+@dataclass
+class Progress:
+    """How far the file is complete. Each heartbeat carries it to whoever goes on."""
+
+    last_id: int = 0
+    rows: int = 0
+    size: int = 0
+
+
+def path(name: str) -> Path:
+    """Where the finished file is."""
+    return settings.EXPORTS_DIR / f"{name}.csv"
+
+
+# Cancellation is looked for between two pieces, hence no_thread_cancel_exception.
+@activity.defn(no_thread_cancel_exception=True)
+def export_users(name: str) -> int:
+    """Write the file and return the number of its rows.
+
+    Goes on where an earlier attempt stopped, if that one ran on a machine with the same folder.
+    """
+    part = path(name).with_suffix(".part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    part.touch()
+    progress = _resume(part)
+    with part.open("r+b") as file:
+        file.truncate(progress.size)
+        file.seek(progress.size)
+        while chunk := _users_after(progress.last_id):
+            _stop_if_asked(part)
+            progress.size += file.write(_as_csv(chunk))
+            file.flush()
+            os.fsync(file.fileno())
+            progress.last_id = chunk[-1][0]
+            progress.rows += len(chunk)
+            activity.heartbeat(progress)
+    _stop_if_asked(part)
+    part.replace(path(name))
+    return progress.rows
+
+
+def _resume(part: Path) -> Progress:
+    details = activity.info().heartbeat_details
+    progress = Progress(**details[0]) if details else Progress()
+    return progress if part.stat().st_size >= progress.size else Progress()
+
+
+def _stop_if_asked(part: Path) -> None:
+    if activity.is_worker_shutdown():
+        # A failure like any other: another worker goes on.
+        raise ApplicationError("The worker stops.", type="WorkerStops")
+    if activity.is_cancelled():
+        part.unlink()
+        raise CancelledError("The export was cancelled.")
+
+
+def _users_after(last_id: int) -> list[tuple]:
+    users = User.objects.filter(pk__gt=last_id).order_by("pk")
+    return list(users.values_list("pk", "email", "name", "date_joined")[:CHUNK])
+
+
+def _as_csv(rows: list[tuple]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()

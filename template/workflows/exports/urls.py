@@ -1,0 +1,10 @@
+from django.urls import path
+
+from . import views
+
+app_name = "exports"
+urlpatterns = [
+    path("", views.exports, name="list"),
+    path("<slug:export_id>/cancel/", views.cancel, name="cancel"),
+    path("<slug:export_id>/download/", views.download, name="download"),
+]

@@ -1,0 +1,124 @@
+import logging
+import uuid
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
+
+from workflows import client
+
+from .activities import Progress, path
+from .workflow import ExportWorkflow
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Export:
+    """One line of the page."""
+
+    id: str
+    status: str
+    started_at: object
+    rows: int
+    has_file: bool
+
+
+@never_cache
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def exports(request: HttpRequest) -> HttpResponse:
+    """The last exports, as Temporal knows them, and a button for the next."""
+    _require_staff(request)
+    if request.method == "POST":
+        _start(request)
+        return redirect("exports:list")
+    context = {}
+    try:
+        context["exports"] = client.call(_last_exports)
+    except client.UNAVAILABLE as error:
+        logger.warning("Exports cannot be listed: %s", error)
+        context["unavailable"] = True
+    template = "exports/_exports.html" if request.htmx else "exports/list.html"
+    return render(request, template, context)
+
+
+@login_required
+@require_POST
+def cancel(request: HttpRequest, export_id: str) -> HttpResponse:
+    """Ask the workflow to stop. It tidies up first."""
+    _require_staff(request)
+    try:
+        client.call(lambda temporal: temporal.get_workflow_handle(export_id).cancel())
+    except client.UNAVAILABLE as error:
+        logger.warning("%s cannot be cancelled: %s", export_id, error)
+        messages.warning(request, "It could not be cancelled: Temporal does not take it now.")
+    return redirect("exports:list")
+
+
+@login_required
+@require_safe
+def download(request: HttpRequest, export_id: str) -> FileResponse:
+    """The finished file."""
+    _require_staff(request)
+    try:
+        return FileResponse(path(export_id).open("rb"), as_attachment=True)
+    except FileNotFoundError:
+        raise Http404 from None
+
+
+def _require_staff(request: HttpRequest) -> None:
+    if not request.user.is_staff:
+        raise PermissionDenied
+
+
+def _start(request: HttpRequest) -> None:
+    try:
+        client.call(
+            lambda temporal: temporal.start_workflow(
+                ExportWorkflow.run,
+                id=f"export-{uuid.uuid4()}",
+                task_queue=settings.TEMPORAL_TASK_QUEUE,
+            )
+        )
+    except client.UNAVAILABLE as error:
+        logger.warning("No export can be started: %s", error)
+        messages.warning(request, "The export was not started: Temporal does not take it now.")
+
+
+async def _last_exports(temporal: Client) -> list[Export]:
+    query = f'WorkflowType = "{ExportWorkflow.__name__}"'
+    found = [workflow async for workflow in temporal.list_workflows(query, limit=10)]
+    return [
+        Export(
+            id=workflow.id,
+            status=workflow.status.name.lower().replace("_", " "),
+            started_at=workflow.start_time,
+            rows=await _rows(temporal, workflow.id)
+            if workflow.status is WorkflowExecutionStatus.RUNNING
+            else 0,
+            has_file=path(workflow.id).exists(),
+        )
+        for workflow in found
+    ]
+
+
+async def _rows(temporal: Client, workflow_id: str) -> int:
+    """How many rows the activity has reported with its last heartbeat."""
+    description: WorkflowExecutionDescription = await temporal.get_workflow_handle(
+        workflow_id
+    ).describe()
+    for activity in description.raw_description.pending_activities:
+        if activity.heartbeat_details.payloads:
+            progress, *_ = await temporal.data_converter.decode(
+                activity.heartbeat_details.payloads, [Progress]
+            )
+            return progress.rows
+    return 0

@@ -1,0 +1,25 @@
+"""A long piece of work in one activity."""
+
+from datetime import timedelta
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from .activities import export_users
+
+
+@workflow.defn
+class ExportWorkflow:
+    """Export all users, and return their number. Cancel the workflow to cancel the export."""
+
+    @workflow.run
+    async def run(self) -> int:
+        return await workflow.execute_activity(
+            export_users,
+            workflow.info().workflow_id,
+            start_to_close_timeout=timedelta(hours=2),
+            # Without a heartbeat for so long, its worker is taken for dead and another goes on.
+            heartbeat_timeout=timedelta(seconds=10),
+            # Wait until the activity has tidied up.
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        )

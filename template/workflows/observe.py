@@ -1,0 +1,79 @@
+"""Looks at a workflow from outside, for pages."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from . import client
+
+QUERY_TIMEOUT = 0.5
+"""Seconds for a worker's answer to a query, within the time of the whole request."""
+
+
+@dataclass
+class Observation:
+    """What can be said of a workflow."""
+
+    status: str
+    """``running``, ``completed``, ``failed``, ``canceled``, ``terminated`` or ``timed out``."""
+    problems: list[str]
+    """What makes it stick: the same step of its code fails again and again, for example because
+    its input has another form than the code expects. It goes on once the code is mended."""
+    failure: str = ""
+    """Why it failed, if it did."""
+    answer: Any = None
+    """The answer to the query; None if no worker gave one."""
+
+
+def observe(workflow_id: str, query: Callable | None = None) -> Observation | None:
+    """Return what Temporal knows of the workflow, or None if it knows no such workflow.
+
+    Takes less than a second. Raises what `client.call` raises if Temporal does not answer.
+    """
+    return client.call(lambda temporal: _observe(temporal, workflow_id, query))
+
+
+async def _observe(
+    temporal: Client, workflow_id: str, query: Callable | None
+) -> Observation | None:
+    handle = temporal.get_workflow_handle(workflow_id)
+    try:
+        description = await handle.describe()
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+    observation = Observation(
+        status=description.status.name.lower().replace("_", " "),
+        problems=list(description.search_attributes.get("TemporalReportedProblems", [])),
+    )
+    if description.status is WorkflowExecutionStatus.FAILED:
+        observation.failure = await _failure(handle)
+    elif query and description.status is WorkflowExecutionStatus.RUNNING:
+        with contextlib.suppress(RPCError, TimeoutError, WorkflowQueryFailedError):
+            async with asyncio.timeout(QUERY_TIMEOUT):
+                observation.answer = await handle.query(query)
+    return observation
+
+
+async def _failure(handle: WorkflowHandle) -> str:
+    try:
+        await handle.result()
+    except WorkflowFailureError as error:
+        # The innermost one says what went wrong; those around it, where.
+        cause: BaseException = error
+        while cause.__cause__:
+            cause = cause.__cause__
+        return str(cause)
+    return ""

@@ -1,0 +1,148 @@
+"""The steps of an order, and how each is taken back.
+
+Every step may run more than once, and its compensation may come before it: a step that timed out
+may still be running somewhere. So each compensation leaves a mark that keeps the step from
+happening later, and succeeds on a step that never happened.
+"""
+
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from accounts.models import Email
+
+from . import emails, payments
+from .models import Order, Product, Reservation, Shipment
+
+NO_DELIVERY = "Atlantis"
+
+
+@dataclass
+class Step:
+    """One step of one order."""
+
+    order_id: int
+    key: str
+    """The workflow's id and the step: the same however often it is tried."""
+
+
+# A cancellation must not interrupt these between two statements, hence no_thread_cancel_exception.
+
+
+@activity.defn(no_thread_cancel_exception=True)
+def reserve_stock(step: Step) -> None:
+    """Set the ordered quantity aside."""
+    with transaction.atomic():
+        order = _order(step)
+        reservation, created = Reservation.objects.get_or_create(
+            key=step.key,
+            defaults={"order": order, "product": order.product, "quantity": order.quantity},
+        )
+        if reservation.released_at:
+            raise _refused("the reservation was called off before it came")
+        if created:
+            left = Product.objects.filter(pk=order.product_id, stock__gte=order.quantity)
+            if not left.update(stock=F("stock") - order.quantity):
+                raise _refused(f"there is not enough {order.product} in stock")
+        _move(order, Order.State.PLACED, Order.State.RESERVED)
+
+
+@activity.defn(no_thread_cancel_exception=True)
+def release_stock(step: Step) -> None:
+    """Put back what was set aside, if anything."""
+    with transaction.atomic():
+        order, now = _order(step), timezone.now()
+        _, absent = Reservation.objects.get_or_create(
+            key=step.key,
+            defaults={
+                "order": order,
+                "product": order.product,
+                "quantity": order.quantity,
+                "released_at": now,
+            },
+        )
+        if absent:
+            return
+        if Reservation.objects.filter(key=step.key, released_at=None).update(released_at=now):
+            Product.objects.filter(pk=order.product_id).update(stock=F("stock") + order.quantity)
+
+
+@activity.defn(no_thread_cancel_exception=True)
+def charge(step: Step) -> None:
+    """Take the money."""
+    order = _order(step)
+    try:
+        payments.charge(step.key, order.amount)
+    except payments.Declined as error:
+        raise _refused(str(error)) from error
+    _move(order, Order.State.RESERVED, Order.State.PAID)
+
+
+@activity.defn(no_thread_cancel_exception=True)
+def refund(step: Step) -> None:
+    """Give the money back, if it was taken."""
+    payments.refund(step.key)
+
+
+@activity.defn(no_thread_cancel_exception=True)
+def ship(step: Step) -> None:
+    """Tell the carrier to fetch the parcel."""
+    with transaction.atomic():
+        order = _order(step)
+        if NO_DELIVERY in order.address:
+            raise _refused(f"the carrier does not go to {NO_DELIVERY}")
+        shipment, _ = Shipment.objects.get_or_create(
+            key=step.key, defaults={"order": order, "address": order.address}
+        )
+        if shipment.recalled_at:
+            raise _refused("the shipment was called off before it came")
+        _move(order, Order.State.PAID, Order.State.SHIPPED)
+        # In the same transaction: whoever gets a parcel gets a receipt.
+        Email.objects.get_or_create(user=order.customer, kind=emails.kind(order.pk))
+
+
+@activity.defn(no_thread_cancel_exception=True)
+def recall_shipment(step: Step) -> None:
+    """Call the carrier off, if it was told."""
+    with transaction.atomic():
+        order, now = _order(step), timezone.now()
+        Shipment.objects.get_or_create(
+            key=step.key,
+            defaults={"order": order, "address": order.address, "recalled_at": now},
+        )
+        Shipment.objects.filter(key=step.key, recalled_at=None).update(recalled_at=now)
+        Email.objects.filter(
+            user=order.customer, kind=emails.kind(order.pk), attempts=0, sent_at=None
+        ).delete()
+
+
+@activity.defn(no_thread_cancel_exception=True)
+def cancel_order(order_id: int, reason: str) -> None:
+    """Say on the order why it was cancelled, once everything is taken back."""
+    Order.objects.filter(pk=order_id).update(state=Order.State.CANCELLED, reason=reason)
+
+
+def _order(step: Step) -> Order:
+    order = Order.objects.select_related("product", "customer").filter(pk=step.order_id).first()
+    if order is None:
+        raise _refused(f"there is no order {step.order_id}")
+    return order
+
+
+def _move(order: Order, before: str, after: str) -> None:
+    # A step that runs again must not move the order back.
+    Order.objects.filter(pk=order.pk, state=before).update(state=after)
+
+
+def _refused(reason: str) -> ApplicationError:
+    """An answer that stays the same however often one asks."""
+    return ApplicationError(
+        reason,
+        type="Refused",
+        non_retryable=True,
+        category=ApplicationErrorCategory.BENIGN,  # expected: no traceback in the log
+    )

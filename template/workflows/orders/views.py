@@ -1,0 +1,62 @@
+import logging
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from workflows import client
+
+from .activities import NO_DELIVERY
+from .forms import OrderForm
+from .models import Order, Product
+from .payments import CARD_LIMIT
+from .start import start_order
+
+logger = logging.getLogger(__name__)
+
+
+@never_cache
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def orders(request: HttpRequest) -> HttpResponse:
+    """One's own orders, for staff everybody's, and a form for the next.
+
+    From the database alone: the page is there without Temporal too.
+    """
+    form = OrderForm(request.POST or None)
+    if form.is_valid():
+        _place(request, form)
+        return redirect("orders:list")
+    placed = Order.objects.select_related("product", "customer")
+    if not request.user.is_staff:
+        placed = placed.filter(customer=request.user)
+    context = {
+        "form": form,
+        "orders": placed[:50],
+        "products": Product.objects.all(),
+        "card_limit": CARD_LIMIT,
+        "no_delivery": NO_DELIVERY,
+    }
+    template = "orders/_orders.html" if request.htmx else "orders/list.html"
+    return render(request, template, context)
+
+
+def _place(request: HttpRequest, form: OrderForm) -> None:
+    order = form.save(commit=False)
+    order.customer = request.user
+    order.amount = order.product.price * order.quantity
+    with transaction.atomic(durable=True):  # committed now, so that a worker finds it
+        order.save()
+    try:
+        start_order(order)
+    except client.UNAVAILABLE as error:
+        logger.warning("%s is not started yet: %s", order, error)
+        messages.warning(
+            request, f"Order {order.pk} is placed, but held up: Temporal does not take it yet."
+        )
+    else:
+        messages.success(request, f"Order {order.pk} is placed.")

@@ -1,0 +1,158 @@
+"""`ApprovalWorkflow` and its pages: who may decide, when, and what is left to read later."""
+
+import pytest
+from django.core import mail
+from django.test import Client
+from django.urls import reverse
+from temporalio.client import WorkflowUpdateFailedError
+
+from accounts.models import User
+from workflows.approvals.activities import DecisionInput
+from workflows.approvals.models import ApprovalRequest, Decision
+from workflows.approvals.start import decide, start_approval, workflow_id
+
+from .conftest import Temporal
+
+
+@pytest.fixture
+def approver(db) -> User:
+    return User.objects.create_user("grace@example.com", name="Grace", is_staff=True)
+
+
+@pytest.fixture
+def request_(user: User) -> ApprovalRequest:
+    """Something that was asked for; its workflow is not started."""
+    return ApprovalRequest.objects.create(requester=user, what="A new chair")
+
+
+def outcome(temporal: Temporal, request: ApprovalRequest) -> str:
+    return temporal.result(temporal.client.get_workflow_handle(workflow_id(request.pk)))
+
+
+def post_decision(client: Client, user: User, request: ApprovalRequest, answer: str, reason=""):
+    client.force_login(user)
+    page = reverse("approvals:detail", args=[request.pk])
+    return client.post(page, {"answer": answer, "reason": reason}, follow=True)
+
+
+@pytest.mark.parametrize(("answer", "state"), [("approve", "approved"), ("reject", "rejected")])
+def test_somebody_of_the_staff_decides_on_the_page(
+    temporal, workers, client, user, approver, answer, state
+):
+    client.force_login(user)
+    page = client.post(reverse("approvals:list"), {"what": "A new chair"}, follow=True)
+    assert "waiting" in page.content.decode()
+    request = ApprovalRequest.objects.get()
+
+    page = post_decision(client, approver, request, answer, "The old one is fine.")
+    assert f"It is {state}." in page.content.decode()
+    assert "The old one is fine." in page.content.decode()
+    assert outcome(temporal, request) == state
+    request.refresh_from_db()
+    assert request.state == state
+    decision = Decision.objects.get()
+    assert (decision.decided_by, decision.approved) == (approver, answer == "approve")
+    assert decision.reason == "The old one is fine."
+    assert mail.outbox == []  # nobody was reminded
+
+
+def test_nobody_decides_in_time(temporal, workers, request_, approver, user):
+    User.objects.filter(pk=user.pk).update(is_staff=True)
+    start_approval(request_)
+    assert outcome(temporal, request_) == "expired"
+    request_.refresh_from_db()
+    assert request_.state == "expired"
+    assert [message.to for message in mail.outbox] == [[approver.email]]
+    assert "A new chair" in mail.outbox[0].subject
+    assert not Decision.objects.exists()
+
+
+def test_who_is_not_staff_may_not_decide(workers, client, request_):
+    other = User.objects.create_user("eve@example.com", name="Eve")
+    start_approval(request_)
+    client.force_login(request_.requester)
+    assert post_decision(client, request_.requester, request_, "approve").status_code == 403
+    # Others do not even see it.
+    assert post_decision(client, other, request_, "approve").status_code == 404
+    request_.refresh_from_db()
+    assert request_.state == "waiting"
+
+
+def test_nobody_decides_on_his_own_request(workers, client, request_, user):
+    user.is_staff = True
+    user.save()
+    start_approval(request_)
+    assert post_decision(client, user, request_, "approve").status_code == 403
+    # Nor behind the page's back.
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        decide(DecisionInput(request_.pk, user.pk, approved=True))
+    assert refused.value.cause.type == "NotAllowed"
+    assert not Decision.objects.exists()
+
+
+def test_a_forged_approver_is_refused(workers, request_):
+    """Whoever reaches Temporal can send an update, with any id in it."""
+    eve = User.objects.create_user("eve@example.com", name="Eve")
+    start_approval(request_)
+    for forged in (eve.pk, 404):
+        with pytest.raises(WorkflowUpdateFailedError):
+            decide(DecisionInput(request_.pk, forged, approved=True))
+    assert not Decision.objects.exists()
+
+
+def test_a_refused_decision_leaves_the_request_open(temporal, workers, client, request_, approver):
+    start_approval(request_)
+    page = post_decision(client, approver, request_, "reject")
+    assert "A rejection needs a reason." in page.content.decode()
+    with pytest.raises(WorkflowUpdateFailedError):
+        decide(DecisionInput(request_.pk, approver.pk, approved=False))
+    history = temporal.run(
+        temporal.client.get_workflow_handle(workflow_id(request_.pk)).fetch_history()
+    )
+    assert "UPDATE" not in history.to_json()
+    post_decision(client, approver, request_, "approve")
+    assert outcome(temporal, request_) == "approved"
+
+
+def test_a_second_click_changes_nothing(workers, client, request_, approver):
+    start_approval(request_)
+    post_decision(client, approver, request_, "approve")
+    page = post_decision(client, approver, request_, "approve")
+    assert "It is approved." in page.content.decode()
+    assert Decision.objects.count() == 1
+
+
+def test_a_second_decision_does_not_replace_the_first(workers, client, request_, approver):
+    other = User.objects.create_user("alan@example.com", name="Alan", is_staff=True)
+    start_approval(request_)
+    post_decision(client, approver, request_, "approve")
+    page = post_decision(client, other, request_, "reject", "no")
+    content = page.content.decode()
+    assert "It is approved already." in content
+    assert "By grace@example.com" in content
+    assert Decision.objects.get().approved
+
+
+def test_the_pages_need_no_worker(temporal, transactional_db, client, request_, approver):
+    start_approval(request_)
+    client.force_login(approver)
+    for page in (reverse("approvals:list"), reverse("approvals:detail", args=[request_.pk])):
+        assert "A new chair" in client.get(page).content.decode()
+    page = post_decision(client, approver, request_, "approve")
+    assert "not confirmed: no worker answered in time" in page.content.decode()
+
+
+def test_the_pages_need_no_temporal(client, request_, approver):
+    client.force_login(approver)
+    page = client.post(reverse("approvals:list"), {"what": "A lamp"}, follow=True)
+    assert "held up" in page.content.decode()
+    assert "A lamp" in page.content.decode()
+
+
+def test_one_sees_only_ones_own_requests(client, request_):
+    client.force_login(User.objects.create_user("eve@example.com", name="Eve"))
+    assert "A new chair" not in client.get(reverse("approvals:list")).content.decode()
+    detail = reverse("approvals:detail", args=[request_.pk])
+    assert client.get(detail).status_code == 404
+    client.logout()
+    assert client.get(detail).status_code == 302

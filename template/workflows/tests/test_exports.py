@@ -1,0 +1,138 @@
+"""A long activity: it reports its progress, goes on after a failure, and can be cancelled."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from django.urls import reverse
+from temporalio.exceptions import ApplicationError, CancelledError
+from temporalio.testing import ActivityEnvironment
+
+from accounts.models import User
+from workflows.exports import activities
+from workflows.exports.activities import Progress, export_users, path
+
+from .conftest import wait_until
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(settings, tmp_path, monkeypatch) -> None:
+    settings.EXPORTS_DIR = tmp_path / "exports"
+    monkeypatch.setattr(activities, "CHUNK", 2)
+
+
+@pytest.fixture
+def users(db) -> list[User]:
+    return [User.objects.create_user(f"user{n}@example.com", name=f"User {n}") for n in range(5)]
+
+
+@pytest.fixture
+def staff(db) -> User:
+    return User.objects.create_user("grace@example.com", name="Grace", is_staff=True)
+
+
+def attempt(heartbeats: list[Progress], on_heartbeat: Callable = lambda *_: None) -> object:
+    """Run the activity once; it knows of the last of these heartbeats, and adds its own."""
+    environment = ActivityEnvironment()
+    details = [vars(heartbeats[-1])] if heartbeats else []
+    environment.info = replace(environment.info, heartbeat_details=details)
+
+    def heartbeat(progress: Progress) -> None:
+        heartbeats.append(replace(progress))
+        on_heartbeat(environment, progress)
+
+    environment.on_heartbeat = heartbeat
+    return environment.run(export_users, "export-1")
+
+
+def exported() -> list[str]:
+    return [line.split(",")[1] for line in path("export-1").read_text().splitlines()]
+
+
+def test_it_writes_everybody(users):
+    heartbeats = []
+    assert attempt(heartbeats) == 5
+    assert exported() == [user.email for user in users]
+    assert [progress.rows for progress in heartbeats] == [2, 4, 5]
+
+
+def test_it_goes_on_where_it_stopped(users):
+    heartbeats = []
+
+    def lose_the_database(environment: ActivityEnvironment, progress: Progress) -> None:
+        path("export-1").with_suffix(".part").open("a").write("half a line")
+        raise ConnectionError("the database is gone")
+
+    with pytest.raises(ConnectionError):
+        attempt(heartbeats, lose_the_database)
+    assert attempt(heartbeats) == 5
+    assert [progress.rows for progress in heartbeats] == [2, 4, 5]
+    assert exported() == [user.email for user in users]
+
+
+def test_it_starts_again_on_another_machine(users):
+    assert attempt([Progress(last_id=users[1].pk, rows=2, size=100)]) == 5
+    assert exported() == [user.email for user in users]
+
+
+def test_it_tidies_up_when_it_is_cancelled(users):
+    with pytest.raises(CancelledError):
+        attempt([], lambda environment, progress: environment.cancel())
+    assert list(path("export-1").parent.iterdir()) == []
+
+
+def test_it_hands_over_when_its_worker_stops(users):
+    heartbeats = []
+    with pytest.raises(ApplicationError, match="worker stops"):
+        attempt(heartbeats, lambda environment, progress: environment.worker_shutdown())
+    assert attempt(heartbeats) == 5
+    assert exported() == [user.email for user in users]
+
+
+@pytest.fixture
+def see(client, staff) -> Callable[[str], str]:
+    """Waits until the page shows something, and returns the page."""
+    client.force_login(staff)
+
+    def page_with(text: str) -> str:
+        def look() -> str | None:
+            page = client.get(reverse("exports:list")).content.decode()
+            return page if text in page else None
+
+        return wait_until(look, f"{text} on the page", timeout=30)
+
+    return page_with
+
+
+def address_in(page: str, action: str) -> str:
+    """The address of the link or the form for this."""
+    return re.search(rf'"(/workflows/exports/[^"]+/{action}/)"', page)[1]
+
+
+def test_the_page_starts_it_and_gives_the_file(real_temporal, real_workers, client, users, see):
+    client.post(reverse("exports:list"))
+    page = see("Download")
+    assert "completed" in page
+    assert b"user4@example.com" in client.get(address_in(page, "download")).getvalue()
+
+
+def test_the_page_cancels_it(real_temporal, real_workers, client, users, see, monkeypatch):
+    endless = [(1, "ada@example.com", "Ada", "now")]
+    monkeypatch.setattr(activities, "_users_after", lambda last_id: endless)
+    client.post(reverse("exports:list"))
+    client.post(address_in(see(" rows"), "cancel"))
+    see("canceled")
+
+
+def test_only_staff_may_see_it(client, user):
+    client.force_login(user)
+    assert client.get(reverse("exports:list")).status_code == 403
+    assert client.post(reverse("exports:list")).status_code == 403
+    assert client.get(reverse("exports:download", args=["export-1"])).status_code == 403
+    assert client.post(reverse("exports:cancel", args=["export-1"])).status_code == 403
+
+
+def test_the_page_says_when_temporal_is_down(client, staff):
+    client.force_login(staff)
+    assert "does not answer" in client.get(reverse("exports:list")).content.decode()

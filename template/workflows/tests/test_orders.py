@@ -1,0 +1,250 @@
+"""`OrderWorkflow`: whatever fails, and however often, the books balance afterwards."""
+
+import itertools
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+
+import pytest
+from django.core import mail
+from temporalio import activity
+from temporalio.client import WorkflowFailureError
+from temporalio.exceptions import ApplicationError
+
+from accounts.models import User
+from workflows import worker
+from workflows.orders import activities, payments
+from workflows.orders.activities import NO_DELIVERY, Step
+from workflows.orders.models import Order, Product, Reservation, Shipment
+from workflows.orders.start import start_order, workflow_id
+
+from .conftest import Temporal, process_environment, running_workers, wait_until
+
+STOCK = 5
+STEPS = ["reserve_stock", "charge", "ship"]
+COMPENSATIONS = ["recall_shipment", "refund", "release_stock"]
+
+
+@pytest.fixture(autouse=True)
+def payments_folder(settings, tmp_path) -> None:
+    settings.PAYMENTS_DIR = tmp_path / "payments"
+
+
+@pytest.fixture
+def product(transactional_db) -> Product:
+    return Product.objects.create(name="Teapot", price=Decimal("20.00"), stock=STOCK)
+
+
+@pytest.fixture
+def place(product: Product, user: User) -> Callable[..., Order]:
+    """Places an order, without starting its workflow."""
+
+    def place(quantity: int = 2, address: str = "London", price: int = 20) -> Order:
+        return Order.objects.create(
+            customer=user,
+            product=product,
+            quantity=quantity,
+            amount=Decimal(price * quantity),
+            address=address,
+        )
+
+    return place
+
+
+def assert_balanced(order: Order, outcome: str) -> None:
+    """Stock, money and parcels agree with what the order says."""
+    order.refresh_from_db()
+    assert order.state == outcome
+    reserved = Reservation.objects.filter(order=order, released_at=None)
+    parcels = Shipment.objects.filter(order=order, recalled_at=None)
+    paid = payments.balance(f"{workflow_id(order.pk)}/charge")
+    stock = Product.objects.get(pk=order.product_id).stock
+    if outcome == "shipped":
+        assert [row.quantity for row in reserved] == [order.quantity]
+        assert stock == STOCK - order.quantity
+        assert paid == order.amount
+        assert parcels.count() == 1
+    else:
+        assert order.reason
+        assert (stock, paid) == (STOCK, 0)
+        assert not reserved.exists()
+        assert not parcels.exists()
+
+
+def run(temporal: Temporal, order: Order) -> str:
+    start_order(order)
+    return temporal.result(temporal.client.get_workflow_handle(workflow_id(order.pk)))
+
+
+@pytest.fixture
+def start_workers(temporal: Temporal, product: Product) -> Iterator[Callable[..., None]]:
+    """Starts the project's workers, some of whose activities are replaced."""
+    running = []
+
+    def start(**replaced: Callable[[Step], None]) -> None:
+        fakes = [activity.defn(name=name)(fake) for name, fake in replaced.items()]
+        real = [entry for entry in worker.ACTIVITIES if entry.__name__ not in replaced]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(worker, "ACTIVITIES", real + fakes)
+            running.append(running_workers(temporal))
+            next(running[-1])
+
+    yield start
+    for workers in running:
+        next(workers, None)
+
+
+def test_an_order_is_shipped_and_gets_a_receipt(start_workers, temporal, place, product):
+    start_workers()
+    order = place()
+    assert run(temporal, order) == "shipped"
+    assert_balanced(order, "shipped")
+    assert [message.subject for message in mail.outbox] == [f"Your order {order.pk}"]
+
+
+@pytest.mark.parametrize(
+    ("refused", "reason"),
+    [
+        ({"quantity": STOCK + 1}, "not enough Teapot"),
+        ({"price": 501}, "limit"),
+        ({"address": NO_DELIVERY}, "does not go to"),
+    ],
+    ids=STEPS,
+)
+def test_a_refusal_at_any_step_takes_everything_back(
+    start_workers, temporal, place, product, refused, reason
+):
+    start_workers()
+    order = place(**refused)
+    assert run(temporal, order) == "cancelled"
+    assert_balanced(order, "cancelled")
+    assert reason in order.reason
+    assert mail.outbox == []
+
+
+def failing(name: str, times: int, *, after_the_effect: bool) -> Callable[[Step], None]:
+    """The activity, but its first attempts fail, with or without having had their effect."""
+    attempts = itertools.count()
+
+    def fail(step: Step) -> None:
+        fails = next(attempts) < times
+        if after_the_effect or not fails:
+            getattr(activities, name)(step)
+        if fails:
+            raise RuntimeError("the connection is lost")
+
+    return fail
+
+
+@pytest.mark.parametrize("after_the_effect", [True, False], ids=["after", "before"])
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_that_fails_for_a_while_has_its_effect_once(
+    start_workers, temporal, place, name, after_the_effect
+):
+    start_workers(**{name: failing(name, 3, after_the_effect=after_the_effect)})
+    order = place()
+    assert run(temporal, order) == "shipped"
+    assert_balanced(order, "shipped")
+
+
+@pytest.mark.parametrize("after_the_effect", [True, False], ids=["after", "before"])
+@pytest.mark.parametrize("name", COMPENSATIONS)
+def test_a_compensation_is_tried_until_it_is_done(
+    start_workers, temporal, place, name, after_the_effect
+):
+    start_workers(**{name: failing(name, 10, after_the_effect=after_the_effect)})
+    order = place(address=NO_DELIVERY)
+    assert run(temporal, order) == "cancelled"
+    assert_balanced(order, "cancelled")
+
+
+@pytest.mark.parametrize("after_the_effect", [True, False], ids=["after", "before"])
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_that_never_succeeds_is_taken_back(
+    start_workers, temporal, place, name, after_the_effect
+):
+    start_workers(**{name: failing(name, 1_000_000, after_the_effect=after_the_effect)})
+    order = place()
+    assert run(temporal, order) == "cancelled"
+    assert_balanced(order, "cancelled")
+
+
+def test_an_order_that_is_called_off_leaves_nothing_behind(start_workers, temporal, place):
+    start_workers(charge=failing("charge", 1_000_000, after_the_effect=True))
+    order = place()
+    start_order(order)
+    key = f"{workflow_id(order.pk)}/charge"
+    wait_until(lambda: payments.balance(key), "the money to be taken")
+    handle = temporal.client.get_workflow_handle(workflow_id(order.pk))
+    temporal.run(handle.cancel())
+    with pytest.raises(WorkflowFailureError):
+        temporal.result(handle)
+    assert_balanced(order, "cancelled")
+    assert order.reason == "it was called off"
+
+
+@pytest.mark.parametrize(("step", "undo"), zip(STEPS, reversed(COMPENSATIONS), strict=True))
+def test_a_step_that_comes_after_its_compensation_is_refused(place, step, undo):
+    """It timed out, and was still running somewhere."""
+    order = place()
+    for name in STEPS[: STEPS.index(step)]:
+        getattr(activities, name)(Step(order.pk, f"{workflow_id(order.pk)}/{name}"))
+    late = Step(order.pk, f"{workflow_id(order.pk)}/{step}")
+    getattr(activities, undo)(late)
+    getattr(activities, undo)(late)
+    with pytest.raises(ApplicationError, match="called off"):
+        getattr(activities, step)(late)
+    getattr(activities, undo)(late)
+
+
+def test_a_second_start_changes_nothing(start_workers, temporal, place):
+    start_workers()
+    order = place()
+    run(temporal, order)
+    start_order(order)
+    assert_balanced(order, "shipped")
+
+
+def test_a_worker_killed_at_any_step_changes_nothing(
+    real_temporal, transactional_db, user, settings, tmp_path
+):
+    """For each step, a worker is killed right after the effect, before Temporal knows of it."""
+    queue = settings.TEMPORAL_TASK_QUEUE
+    orders, processes = {}, {}
+    for name in [*STEPS, *COMPENSATIONS]:
+        settings.TEMPORAL_TASK_QUEUE = f"{queue}-{name}"
+        product = Product.objects.create(name=name, price=Decimal("20.00"), stock=STOCK)
+        orders[name] = Order.objects.create(
+            customer=user,
+            product=product,
+            quantity=2,
+            amount=Decimal("40.00"),
+            address=NO_DELIVERY if name in COMPENSATIONS else "London",
+        )
+        processes[name] = subprocess.Popen(
+            [sys.executable, "-m", "workflows.tests.mortal_worker", name],
+            cwd=settings.BASE_DIR,
+            env=process_environment(real_temporal, tmp_path),
+        )
+        start_order(orders[name])
+    try:
+        deaths = {name: process.wait(60) for name, process in processes.items()}
+    finally:
+        for process in processes.values():
+            process.kill()
+    assert set(deaths.values()) == {-signal.SIGKILL}
+
+    others = []
+    for name in orders:
+        settings.TEMPORAL_TASK_QUEUE = f"{queue}-{name}"
+        others.append(running_workers(real_temporal))
+        next(others[-1])
+    for name, order in orders.items():
+        handle = real_temporal.client.get_workflow_handle(workflow_id(order.pk))
+        outcome = real_temporal.run(handle.result(), timeout=60)
+        assert outcome == ("cancelled" if name in COMPENSATIONS else "shipped")
+        assert_balanced(order, outcome)
+    for workers in others:
+        next(workers, None)
