@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import clean_root
@@ -194,16 +195,10 @@ def use_stand_in(folder: Path) -> None:
             file.write_text(json.dumps(lock, indent=2))
 
 
-@pytest.fixture(scope="module")
-def machine():
-    need(clean_root.missing())
-    with clean_root.CleanRoot(ROOT / "tests" / "nixpkgs") as machine:
-        yield machine
-
-
 @pytest.fixture(scope="module", params=FOLDERS)
-def container(request, machine, read, source, tmp_path_factory) -> Container:
+def container(request, read, source, tmp_path_factory) -> Iterator[Container]:
     """A project, or this repository, after what a Codespace or VS Code does before it opens."""
+    need(clean_root.missing())
     if request.param == "this repository":
         target = "/workspaces/slipway"
         folder = tmp_path_factory.mktemp("clone") / "slipway"
@@ -214,13 +209,14 @@ def container(request, machine, read, source, tmp_path_factory) -> Container:
         run("python3", source / "generate.py", folder, "default", cwd=source)
     use_stand_in(folder)
     commit(folder)
-    machine.add(folder, target)
-    container = Container(machine, target, read(FOLDERS[request.param]))
-    for name in LIFECYCLE:
-        # The last one runs when the user waits, and must not need the network.
-        done = container.sh(container.config[name], online=name != LIFECYCLE[-1])
-        print(f"$ {container.config[name]}\n{done.stdout}{done.stderr}")
-    return container
+    with clean_root.CleanRoot(ROOT / "tests" / "nixpkgs") as machine:
+        machine.add(folder, target)
+        container = Container(machine, target, read(FOLDERS[request.param]))
+        for name in LIFECYCLE:
+            # The last one runs when the user waits, and must not need the network.
+            done = container.sh(container.config[name], online=name != LIFECYCLE[-1])
+            print(f"$ {container.config[name]}\n{done.stdout}{done.stderr}")
+        yield container
 
 
 @pytest.mark.slow
