@@ -20,12 +20,17 @@ def main(arguments: list[str]) -> int:
         if arguments[:1] == ["up"] and not {"-h", "--help"} & set(arguments):
             return lifecycle.up(arguments[1:])  # all options are process-compose's
         options = _parser().parse_args(arguments)
-        return options.run(options)
+        code = options.run(options)
+        sys.stdout.flush()
+        return code
     except project.Problem as problem:
         print(problem, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # as in `just doctor | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
 
 
 def setup(always: bool) -> int:

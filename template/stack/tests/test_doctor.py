@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 
 
 def test_a_healthy_project(project):
@@ -57,3 +58,18 @@ def test_bad_input_is_named(project):
         said = project.refused("doctor")
     assert f"Port {project.port} (app) is taken by" in said
     assert f"pid {os.getpid()}" in said
+
+
+def test_a_reader_that_leaves_is_no_error(project):
+    doctor = subprocess.Popen(
+        project.command("doctor"),
+        cwd=project.root,
+        env=project.env | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    doctor.stdout.close()
+    assert "Traceback" not in doctor.stderr.read()
+    doctor.stderr.close()
+    doctor.wait(30)
