@@ -81,6 +81,11 @@ fmt:
 manage *args:
     @{{ template }} manage "$@"
 
+# Record a workflow's history, which the tests replay: just record-history order-42
+[group('change')]
+record-history id *name:
+    @{{ template }} record-history "$@"
+
 # Open a Python shell with the models loaded
 [group('change')]
 shell:
