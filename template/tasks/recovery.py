@@ -46,12 +46,18 @@ class Recovery(bootsteps.StartStopStep):
             "unacked_index_key": _index(self.place),
             "unacked_mutex_key": f"{self.place}-mutex",
         }
+        self.channel = None
         self.thread = threading.Thread(target=self.keep_alive, daemon=True)
 
     def start(self, consumer: Consumer) -> None:
-        # Kombu would put back what is not acknowledged when a connection ends, also a broken one,
-        # and Celery 5.7 may crash then. It is done here, when there is a connection again.
-        consumer.connection.default_channel.do_restore = False
+        # Two ways in which Celery 5.7 ends a worker that has lost its connection: kombu puts back
+        # what is not acknowledged over the broken connection (here it is done over the new one),
+        if self.channel:
+            # and a task from before that ends now is acknowledged over it.
+            self.channel.basic_ack = self.channel.basic_reject = lambda *_, **__: None
+        self.channel = consumer.connection.default_channel
+        self.channel.do_restore = False
+
         renew(consumer.connection, self.place)
         # After a lost connection: what ran was cancelled, and could not be acknowledged either.
         restore(consumer.connection, self.place)

@@ -46,6 +46,10 @@ CELERY_TASK_QUEUES = [
     Queue("bulk"),  # very many tasks
 ]
 CELERY_BROKER_TRANSPORT_OPTIONS["queue_order_strategy"] = "priority"
+CELERY_TASK_ROUTES = {
+    "tasks.reports.*": {"queue": "slow"},
+    "tasks.announcements.*": {"queue": "bulk"},
+}
 
 
 # Messages

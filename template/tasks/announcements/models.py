@@ -72,6 +72,11 @@ class Announcement(models.Model):
             "waiting": waiting,
         }
 
+    def last_error(self) -> str:
+        """What went wrong with an e-mail that is to be tried again, or nothing."""
+        unsent = Email.objects.filter(kind=self.kind, sent_at=None, failed_at=None)
+        return unsent.exclude(error="").values_list("error", flat=True).first() or ""
+
 
 def write(email: Email) -> tuple[str, str]:
     """The subject and the text of such an e-mail, for `accounts.emails`."""

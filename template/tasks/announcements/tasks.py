@@ -7,17 +7,21 @@ any number of workers can take part. A step that is lost is repeated by `continu
 All of it is on the queue `bulk`, so that single e-mails overtake it.
 """
 
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from celery import shared_task
 from django.db import connection, transaction
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 
 from accounts import ledger
 from accounts.models import Email
 
 from .models import KIND, Announcement
+
+logger = logging.getLogger(__name__)
 
 CHUNK = 1000
 """Users in one transaction."""
@@ -29,7 +33,15 @@ STALLED = timedelta(minutes=3)
 """After this time without progress a step was lost. It exceeds a task's time limit."""
 
 
-@shared_task(queue="bulk")
+def start(announcement_id: int) -> None:
+    """Begin to send. Without Redis, `continue_announcements` begins later."""
+    try:
+        promise.delay(announcement_id)
+    except OperationalError as error:
+        logger.warning("Announcement %d begins later: %s", announcement_id, error)
+
+
+@shared_task
 def promise(announcement_id: int) -> int:
     """Promise the announcement to the next users; return how many. Repeats itself to the end.
 
@@ -58,7 +70,7 @@ def promise(announcement_id: int) -> int:
     return len(user_ids)
 
 
-@shared_task(queue="bulk")
+@shared_task
 def send_batch(kind: str, first: int, last: int) -> int:
     """Send the e-mails of a kind to the users from ``first`` to ``last``; return how many."""
 
@@ -73,7 +85,7 @@ def send_batch(kind: str, first: int, last: int) -> int:
         return sum(threads.map(deliver, user_ids.values_list("user_id", flat=True)))
 
 
-@shared_task(queue="bulk")
+@shared_task
 def continue_announcements() -> None:
     """Repeat the steps that were lost, and send again what the mail server refused before."""
     since = timezone.now() - STALLED

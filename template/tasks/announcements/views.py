@@ -12,7 +12,7 @@ from tasks.access import staff_required
 
 from .forms import AnnouncementForm
 from .models import Announcement
-from .tasks import STALLED, promise
+from .tasks import STALLED, start
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -26,8 +26,7 @@ def index(request: HttpRequest) -> HttpResponse:
         announcement.last_user_id = User.objects.aggregate(newest=Max("pk"))["newest"]
         with transaction.atomic():
             announcement.save()
-            # Robust: without Redis, `continue_announcements` starts it later.
-            transaction.on_commit(partial(promise.delay, announcement.pk), robust=True)
+            transaction.on_commit(partial(start, announcement.pk))
         return redirect(announcement)
     return render(
         request,

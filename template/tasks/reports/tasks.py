@@ -11,7 +11,6 @@ from accounts.models import Email, User
 
 
 @shared_task(
-    queue="slow",
     # Seconds; longer than the limits in the settings.
     soft_time_limit=540,
     time_limit=600,

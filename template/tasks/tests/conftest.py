@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -139,10 +140,31 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
     def use(url: str) -> None:
         monkeypatch.setenv("CELERY_BROKER_URL", url)
+        monkeypatch.setenv("CELERY_RESULT_BACKEND", url)
+        # Nothing that is connected to another Redis.
         monkeypatch.setattr(app, "_pool", None)
         monkeypatch.setattr(app.amqp, "_producer_pool", None)
+        monkeypatch.setattr(app, "_local", threading.local())
+        monkeypatch.setattr(app, "_backend_cache", None)
 
     return use
+
+
+@pytest.fixture(params=["refuses", "does not accept", "accepts and says nothing"])
+def broken_redis(request: pytest.FixtureRequest, broker: Callable) -> Iterator[None]:
+    """Tasks are published to a Redis that does not work."""
+    with socket.socket() as listener, socket.socket() as caller:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        if request.param == "refuses":
+            listener.close()
+        elif request.param == "does not accept":
+            listener.listen(0)
+            caller.connect(("127.0.0.1", port))  # the queue of callers is full now
+        else:
+            listener.listen(100)
+        broker(f"redis://127.0.0.1:{port}/1")
+        yield
 
 
 @pytest.fixture

@@ -1,11 +1,9 @@
-"""Beat: one at a time, on a schedule that belongs to the admin."""
+"""A real beat: it keeps the schedule, and never together with another one."""
 
 from pathlib import Path
 
 import pytest
-from django.core.management import call_command
-from django.db import connection
-from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from accounts.models import Email, User
 
@@ -50,25 +48,3 @@ def test_a_beat_shows_that_it_works(celery: CeleryCommand, tmp_path: Path):
 
     assert beat.stop() == 0
     assert not heartbeat.exists()
-
-
-@pytest.mark.django_db(transaction=True)
-def test_an_edit_of_the_schedule_is_kept():
-    hourly = CrontabSchedule.objects.create(minute="0")
-    PeriodicTask.objects.filter(name="Send due e-mails").update(crontab=hourly, enabled=False)
-
-    call_command("migrate", verbosity=0)
-    entry = PeriodicTask.objects.get(name="Send due e-mails")
-    assert entry.crontab == hourly
-    assert not entry.enabled
-
-
-@pytest.mark.django_db(transaction=True)
-def test_the_tables_of_the_schedule_can_be_removed():
-    call_command("migrate", "django_celery_beat", "zero", verbosity=0)
-    try:
-        tables = connection.introspection.table_names()
-        assert PeriodicTask._meta.db_table not in tables
-    finally:
-        call_command("migrate", verbosity=0)
-    assert PeriodicTask.objects.filter(name="Send due e-mails").exists()

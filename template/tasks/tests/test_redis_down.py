@@ -1,8 +1,7 @@
 """Whatever state Redis is in, a sign-up stands, does not wait, and gets its e-mail later."""
 
-import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from django.core import mail
@@ -22,23 +21,6 @@ FORM = {
     "password1": "difference-engine",
     "password2": "difference-engine",
 }
-
-
-@pytest.fixture(params=["refuses", "does not accept", "accepts and says nothing"])
-def broken_redis(request: pytest.FixtureRequest, broker: Callable) -> Iterator[None]:
-    """Tasks are published to a Redis that does not work."""
-    with socket.socket() as listener, socket.socket() as caller:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-        if request.param == "refuses":
-            listener.close()
-        elif request.param == "does not accept":
-            listener.listen(0)
-            caller.connect(("127.0.0.1", port))  # the queue of callers is full now
-        else:
-            listener.listen(100)
-        broker(f"redis://127.0.0.1:{port}/1")
-        yield
 
 
 def test_the_handover_fails_within_a_second(broken_redis):

@@ -137,3 +137,15 @@ def test_a_wrong_variable_is_named(celery: CeleryCommand):
         assert process.popen.wait(20) == 1
         assert process.output.startswith("celery: CELERY_BROKER_URL=localhost:6379 is not")
         assert len(process.output.splitlines()) == 1
+
+
+def test_a_slow_task_does_not_hold_up_emails(celery: CeleryCommand, notes):
+    celery.worker("-X", "slow", "-c", "1", "-n", "short@%h")
+    celery.worker("-Q", "slow", "-c", "1", "-n", "slow@%h")
+    rest.apply_async((str(notes), 10), queue="slow")
+    rest.apply_async((str(notes), 10), queue="slow")
+    wait_until(notes.read_text, "the slow task's start")
+
+    sign_up("ada@example.com", "Ada", "difference-engine")
+    wait_until(lambda: Email.objects.get(kind=Email.WELCOME).sent_at, "the e-mail")
+    assert notes.read_text().split() == ["begun"]

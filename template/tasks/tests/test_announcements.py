@@ -1,0 +1,215 @@
+"""Announcements: everybody gets one, however often a step is lost or repeated."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.core import mail
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+
+from accounts.models import Email, User
+from accounts.signup import sign_up
+from tasks.announcements import tasks
+from tasks.announcements.models import Announcement
+from tasks.announcements.tasks import continue_announcements, promise, send_batch
+
+from .conftest import CeleryCommand, wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+FORM = {"subject": "We move", "text": "On Friday."}
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def small_steps(monkeypatch) -> None:
+    monkeypatch.setattr(tasks, "CHUNK", 4)
+    monkeypatch.setattr(tasks, "BATCH", 2)
+
+
+@pytest.fixture
+def mail_server_down(settings):
+    """The mail server is down, until this is called."""
+    working = settings.EMAIL_BACKEND
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1  # nobody listens there
+    return lambda: setattr(settings, "EMAIL_BACKEND", working)
+
+
+def create_users(count: int) -> None:
+    User.objects.bulk_create(User(email=f"{n}@example.com", name=f"User {n}") for n in range(count))
+
+
+def announce() -> Announcement:
+    newest = User.objects.latest("pk").pk
+    return Announcement.objects.create(last_user_id=newest, **FORM)
+
+
+def recipients() -> list[str]:
+    return sorted(message.to[0] for message in mail.outbox)
+
+
+def let_time_pass(**time: int) -> None:
+    """Make everything that waits older."""
+    past = timezone.now() - timedelta(**time)
+    Announcement.objects.update(moved_at=past)
+    Email.objects.filter(sent_at=None).update(not_before=past)
+
+
+def test_every_active_user_gets_one(admin_client: Client, run_at_once, small_steps):
+    create_users(9)
+    User.objects.filter(email="3@example.com").update(is_active=False)
+
+    answer = admin_client.post(reverse("announcements:index"), FORM)
+    User.objects.create_user("late@example.com", name="Late")
+    continue_announcements()
+
+    everybody = [f"{n}@example.com" for n in range(9) if n != 3] + ["admin@example.com"]
+    assert recipients() == sorted(everybody)
+    assert mail.outbox[0].subject == "We move"
+    assert "On Friday." in mail.outbox[0].body
+    page = admin_client.get(answer.url).content.decode()
+    assert "Done" in page
+    assert "hx-get" not in page  # it no longer asks
+
+
+def test_others_may_not(client: Client):
+    login = client.post(reverse("announcements:index"), FORM)
+    assert login.url.startswith(reverse("accounts:login"))
+
+    client.force_login(User.objects.create_user("ada@example.com", name="Ada"))
+    assert client.get(reverse("announcements:index")).status_code == 403
+    assert client.post(reverse("announcements:index"), FORM).status_code == 403
+    announcement = announce()
+    assert client.get(announcement.get_absolute_url()).status_code == 403
+    assert Announcement.objects.count() == 1
+
+
+def test_the_pages_before_the_first_and_with_a_mistake(admin_client: Client):
+    page = admin_client.get(reverse("announcements:index")).content.decode()
+    assert "There was none yet." in page
+
+    page = admin_client.post(reverse("announcements:index"), FORM | {"text": ""}).content.decode()
+    assert "This field is required." in page
+    assert not Announcement.objects.exists()
+
+
+def test_a_page_shows_how_far_it_came(admin_client: Client):
+    create_users(4)
+    announcement = announce()
+    Email.objects.bulk_create(
+        Email(user=user, kind=announcement.kind) for user in User.objects.all()[:3]
+    )
+    first, second, third = Email.objects.order_by("pk").values_list("pk", flat=True)
+    Email.objects.filter(pk=first).update(sent_at=timezone.now())
+    Email.objects.filter(pk=second).update(failed_at=timezone.now())
+    Announcement.objects.update(cursor=Email.objects.get(pk=third).user_id)
+
+    page = admin_client.get(announcement.get_absolute_url(), headers=HTMX).content.decode()
+    assert re.findall(r'class="number">(\d+)', page) == ["1", "3", "1"]  # sent, waiting, failed
+    assert "hx-get" in page
+    assert "<html" not in page
+
+
+def test_repeated_steps_send_nothing_twice(run_at_once, small_steps):
+    create_users(6)
+    announcement = announce()
+    promise(announcement.pk)
+    promise(announcement.pk)
+    send_batch(announcement.kind, 0, announcement.last_user_id)
+    assert len(recipients()) == len(set(recipients())) == 6
+
+
+def test_lost_steps_are_repeated(run_at_once, small_steps, monkeypatch):
+    create_users(9)
+    announcement = announce()
+    with monkeypatch.context() as killed:
+        # After the rows of the first step, nothing is handed out.
+        killed.setattr(send_batch, "delay", lambda *_: (_ for _ in ()).throw(OperationalError))
+        with pytest.raises(OperationalError):
+            promise(announcement.pk)
+    assert Email.objects.count() == 4
+
+    continue_announcements()
+    assert recipients() == []  # who knows, perhaps somebody is at it
+
+    let_time_pass(minutes=4)
+    continue_announcements()
+    assert recipients() == [f"{n}@example.com" for n in range(9)]
+
+
+def test_a_step_that_fails_moves_nothing(monkeypatch):
+    create_users(2)
+    announcement = announce()
+    monkeypatch.setattr(Announcement, "save", lambda *_, **__: (_ for _ in ()).throw(OSError))
+    with pytest.raises(OSError):
+        promise(announcement.pk)
+    assert not Email.objects.exists()
+
+
+def test_while_the_mail_server_is_down_it_stops_soon(
+    admin_client: Client, run_at_once, small_steps, mail_server_down
+):
+    create_users(30)
+    announcement = announce()
+    promise.delay(announcement.pk)
+    assert Email.objects.count() == 12  # and not 31
+    page = admin_client.get(announcement.get_absolute_url()).content.decode()
+    assert "Held up" in page
+    assert "Connection refused" in page
+
+    mail_server_down()
+    for _ in range(20):  # minutes
+        let_time_pass(minutes=4)
+        continue_announcements()
+    assert len(recipients()) == len(set(recipients())) == 31
+    assert "Done" in admin_client.get(announcement.get_absolute_url()).content.decode()
+
+
+def test_without_redis_it_starts_later(admin_client: Client, broker, request):
+    broker("redis://127.0.0.1:1/1")
+    answer = admin_client.post(reverse("announcements:index"), FORM)
+    assert "On its way" in admin_client.get(answer.url).content.decode()
+
+    let_time_pass(minutes=4)
+    assert "Held up" in admin_client.get(answer.url).content.decode()
+    request.getfixturevalue("run_at_once")
+    continue_announcements()
+    assert recipients() == ["admin@example.com"]
+
+
+def test_a_single_email_overtakes_an_announcement(celery: CeleryCommand):
+    create_users(800)
+    celery.worker("-c", "1")
+    promise.delay(announce().pk)
+    wait_until(lambda: Email.objects.exclude(sent_at=None).exists(), "the first e-mails")
+    sign_up("ada@example.com", "Ada", "difference-engine")
+
+    welcome = Email.objects.filter(kind=Email.WELCOME)
+    wait_until(lambda: welcome.exclude(sent_at=None).exists(), "the welcome")
+    assert Email.objects.exclude(kind=Email.FOLLOW_UP).filter(sent_at=None).exists()
+
+
+def test_a_killed_worker_loses_nobody(celery: CeleryCommand):
+    create_users(400)
+    announcement = announce()
+    sent = Email.objects.exclude(sent_at=None)
+    killed = celery.worker()
+    promise.delay(announcement.pk)
+    wait_until(lambda: sent.count() > 50, "the first e-mails")
+    killed.end()
+    assert sent.count() < 400
+
+    celery.worker()
+    wait_until(lambda: sent.count() + Email.objects.exclude(claim=None).count() == 400, "the rest")
+    # What was being sent is claimed until its lease is over.
+    let_time_pass(minutes=4)
+    continue_announcements.delay()
+    wait_until(lambda: sent.count() == 400, "the last")
+    to = [re.search(r"^To: (.*)$", message, re.M)[1] for message in celery.mails()]
+    assert len(set(to)) == 400
+    # Twice only what was killed between the mail server's answer and the mark.
+    assert len(to) <= 400 + 2 * tasks.CONNECTIONS
