@@ -4,6 +4,8 @@ Each value was chosen; the reason stands beside it. All names and defaults:
 https://docs.celeryq.dev/en/stable/userguide/configuration.html
 """
 
+import ssl
+
 from kombu import Queue
 
 from config import forwarding
@@ -20,6 +22,9 @@ FLOWER_URL = forwarding.address(port("FLOWER_PORT", 5555))
 CELERY_BROKER_URL = url(
     "CELERY_BROKER_URL", f"redis://localhost:{port('REDIS_PORT', 6379)}/1", ("redis", "rediss")
 )
+if CELERY_BROKER_URL.startswith("rediss:") and "ssl_cert_reqs=" not in CELERY_BROKER_URL:
+    # Kombu would not look at the server's certificate.
+    CELERY_BROKER_USE_SSL = CELERY_REDIS_BACKEND_USE_SSL = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
 # A request that publishes a task must not hang with Redis. Refused, unreachable or silent, the
 # error comes within a second, and the work is done later, by `tasks.emails.send_due_emails`.
 CELERY_TASK_PUBLISH_RETRY = False

@@ -14,7 +14,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from tasks import recovery, worker
 
 recovery.LEASE, recovery.RENEWAL = 5, 0.5
-worker.GRACE = 3
+worker.GRACE = 2
 
 
 @shared_task

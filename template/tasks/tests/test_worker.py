@@ -65,7 +65,7 @@ def test_the_task_of_a_killed_worker_runs_again(celery: CeleryCommand, notes):
 
 def test_a_living_worker_keeps_its_tasks(celery: CeleryCommand, notes):
     celery.worker()
-    rest.delay(str(notes), 8)  # longer than a lease in these tests
+    rest.delay(str(notes), 6.5)  # longer than a lease in these tests
     wait_until(notes.read_text, "the task's start")
 
     celery.worker("-n", "other@%h")
