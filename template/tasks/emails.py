@@ -27,7 +27,11 @@ def send_welcome_email(self: Task, user_id: int) -> str:
     After five retries, some ten minutes, `send_due_emails` goes on trying.
     """
     delivery = ledger.deliver(user_id, Email.WELCOME)
-    if delivery.state is ledger.State.WAITING and self.request.retries < self.max_retries:
+    if delivery.state is not ledger.State.WAITING:
+        return delivery.state.value
+    if Email.objects.filter(user_id=user_id, kind=Email.WELCOME, claim__isnull=False).exists():
+        return "somebody else is sending it"
+    if self.request.retries < self.max_retries:
         raise self.retry(countdown=delivery.retry_in)
     return delivery.state.value
 

@@ -17,3 +17,6 @@ class AnnouncementAdmin(admin.ModelAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Announcement | None = None) -> bool:
         return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Announcement | None = None) -> bool:
+        return False  # its e-mails could not be written any more

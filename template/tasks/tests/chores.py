@@ -13,7 +13,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from tasks import recovery, worker
 
-recovery.LEASE, recovery.RENEWAL = 5, 0.5
+recovery.LEASE, recovery.RENEWAL = 4, 0.5
 worker.GRACE = 2
 
 
@@ -33,7 +33,7 @@ def rest(file: str, seconds: float) -> None:
         notes.write("done\n")
 
 
-@shared_task(max_retries=2, default_retry_delay=0.1)
+@shared_task(max_retries=1, default_retry_delay=0.1)
 def die(file: str) -> None:
     """Note the start in the file, and kill this process."""
     with Path(file).open("a", buffering=1) as notes:

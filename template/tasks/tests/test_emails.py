@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from celery.exceptions import Retry
@@ -85,6 +86,13 @@ def test_the_sweep_sends_what_is_due_and_nothing_else(user, welcome):
     assert send_due_emails() == 1
     assert send_due_emails() == 0
     assert [message.subject for message in mail.outbox] == ["Welcome!", "How's it going?"]
+
+
+def test_while_somebody_else_sends_it_the_task_ends(user, welcome):
+    lease = timezone.now() + timedelta(minutes=2)
+    Email.objects.update(claim=uuid4(), not_before=lease)
+    assert send_welcome_email(user.pk) == "somebody else is sending it"
+    assert mail.outbox == []
 
 
 def test_a_deleted_user_ends_the_task(user, welcome):
