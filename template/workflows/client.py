@@ -19,10 +19,12 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
+from .connection import why_unreachable
+
 TIMEOUT = 0.8
 """Seconds that a call may take, for a request that somebody is waiting for."""
 
-UNAVAILABLE = (RuntimeError, RPCError, TimeoutError)
+UNAVAILABLE = (ConnectionError, RPCError, TimeoutError)
 """What `call` raises if Temporal cannot be reached, refuses, or does not answer in time."""
 
 Result = TypeVar("Result")
@@ -39,13 +41,18 @@ def call(request: Callable[[Client], Awaitable[Result]], timeout: float = TIMEOU
     for 30 seconds for one that accepts a connection and says nothing. Raises one of `UNAVAILABLE`,
     and what the SDK raises for this request.
     """
+    address = settings.TEMPORAL_CONNECT_OPTIONS["target_host"]
     future = asyncio.run_coroutine_threadsafe(_request(request), _running_loop())
     try:
         return future.result(timeout)
     except TimeoutError:
         future.cancel()
-        address = settings.TEMPORAL_CONNECT_OPTIONS["target_host"]
         raise TimeoutError(f"Temporal at {address} did not answer within {timeout} s.") from None
+    except RuntimeError as error:
+        if not str(error).startswith("Failed client connect"):
+            raise
+        why = why_unreachable(error)
+        raise ConnectionError(f"Temporal at {address} cannot be reached: {why}.") from None
 
 
 def start_once(workflow: Callable, input: Any, *, id: str, summary: str) -> bool:

@@ -44,6 +44,13 @@ def connect_options(default_address: str) -> ClientConnectConfig:
     return options
 
 
+def why_unreachable(error: RuntimeError) -> str:
+    """Say in short why `Client.connect` failed."""
+    if "Connection refused" in str(error):
+        return "nothing listens there"
+    return str(error).removeprefix("Failed client connect: ")
+
+
 def _check(name: str, value: str) -> None:
     if name == "TEMPORAL_ADDRESS":
         match = _ADDRESS.fullmatch(value)

@@ -1,7 +1,7 @@
 """Temporal's settings, included by `config/settings`. `.env.example` documents the variables."""
 
 from config import forwarding
-from config.env import env, port
+from config.env import env, malformed, port
 from workflows.connection import connect_options
 
 INSTALLED_APPS += [
@@ -17,6 +17,13 @@ TEMPORAL_CONNECT_OPTIONS = connect_options(f"localhost:{port('TEMPORAL_PORT', 72
 
 # Workers take their work from this queue, and e-mails from another that is named after it.
 TEMPORAL_TASK_QUEUE = env.str("TEMPORAL_TASK_QUEUE", "").strip() or f"{PROJECT_NAME}-tasks"
+
+# Worker versioning, off unless there is a build id: README.md, "Deploy". Temporal's own controller
+# for Kubernetes sets these variables too.
+TEMPORAL_DEPLOYMENT_NAME = env.str("TEMPORAL_DEPLOYMENT_NAME", "").strip() or PROJECT_NAME
+TEMPORAL_BUILD_ID = env.str("TEMPORAL_WORKER_BUILD_ID", "").strip()
+if TEMPORAL_BUILD_ID and "." in TEMPORAL_DEPLOYMENT_NAME:
+    raise malformed("TEMPORAL_DEPLOYMENT_NAME", TEMPORAL_DEPLOYMENT_NAME, "a name without dots")
 
 # Where a browser finds Temporal's UI. Development has its own.
 TEMPORAL_UI_URL = env.str("TEMPORAL_UI_URL", "").strip().rstrip("/")

@@ -19,15 +19,17 @@ from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, DescribeTaskQueueRequest
 from temporalio.client import Client
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig
 from temporalio.service import RPCError, RPCStatusCode
-from temporalio.worker import PollerBehaviorAutoscaling, Worker
+from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
 
 from stack import heartbeat
 
 from . import queues, schedules
 from .approvals.activities import expire_request, record_decision, remind_approvers
 from .approvals.workflow import ApprovalWorkflow
+from .connection import why_unreachable
 from .database import FreshConnections
 from .emails import send_email
 from .exports.activities import export_users
@@ -102,7 +104,24 @@ def _worker(client: Client, task_queue: str, **registered) -> Worker:
         # An activity learns with its heartbeat that it is cancelled.
         max_heartbeat_throttle_interval=timedelta(seconds=2),
         graceful_shutdown_timeout=DRAIN,
+        deployment_config=_deployment(),
         **registered,
+    )
+
+
+def _deployment() -> WorkerDeploymentConfig | None:
+    """Worker versioning: Temporal gives a new version no work before it is made the current one."""
+    if not settings.TEMPORAL_BUILD_ID:
+        return None
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion(
+            settings.TEMPORAL_DEPLOYMENT_NAME, settings.TEMPORAL_BUILD_ID
+        ),
+        use_worker_versioning=True,
+        # Running workflows go on with the new version, which the recorded histories prove safe.
+        # PINNED in a workflow's @workflow.defn keeps it on its version, and that version's workers
+        # must then stay until it ends.
+        default_versioning_behavior=VersioningBehavior.AUTO_UPGRADE,
     )
 
 
@@ -177,7 +196,7 @@ async def _connect() -> Client:
         except TimeoutError:
             reason = f"no answer within {CONNECT_TIMEOUT:.0f} s"
         except RuntimeError as error:
-            reason = "nothing listens there" if "Connection refused" in str(error) else str(error)
+            reason = why_unreachable(error)
         if time.monotonic() - reported >= 60:
             logger.warning("Waiting for Temporal at %s: %s", where, reason)
             reported = time.monotonic()

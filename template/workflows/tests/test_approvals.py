@@ -133,7 +133,7 @@ def test_a_second_decision_does_not_replace_the_first(workers, client, request_,
     assert Decision.objects.get().approved
 
 
-def test_the_pages_need_no_worker(temporal, transactional_db, client, request_, approver):
+def test_the_pages_need_no_worker(real_temporal, transactional_db, client, request_, approver):
     start_approval(request_)
     client.force_login(approver)
     for page in (reverse("approvals:list"), reverse("approvals:detail", args=[request_.pk])):

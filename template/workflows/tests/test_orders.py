@@ -185,7 +185,7 @@ def test_an_order_that_is_called_off_leaves_nothing_behind(start_workers, tempor
     assert order.reason == "it was called off"
 
 
-@pytest.mark.parametrize(("step", "undo"), zip(STEPS, reversed(COMPENSATIONS), strict=True))
+@pytest.mark.parametrize(("step", "undo"), list(zip(STEPS, reversed(COMPENSATIONS), strict=True)))
 def test_a_step_that_comes_after_its_compensation_is_refused(place, step, undo):
     """It timed out, and was still running somewhere."""
     order = place()

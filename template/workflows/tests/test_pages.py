@@ -68,7 +68,7 @@ def test_the_page_says_that_it_is_not_started(temporal, page_of):
     assert "Not started." in page_of(reverse("onboarding:mine"))
 
 
-def test_the_page_says_that_no_worker_answers(temporal, transactional_db, user, page_of):
+def test_the_page_says_that_no_worker_answers(real_temporal, transactional_db, user, page_of):
     start_onboarding(user.pk)
     assert "no worker answers" in page_of(reverse("onboarding:mine"))
 

@@ -60,14 +60,14 @@ def test_a_sign_up_stands_and_says_that_the_mail_is_late(broken_temporal, client
 def test_handing_over_takes_less_than_a_second_each_time(broken_temporal):
     for _ in range(2):
         start = time.monotonic()
-        with pytest.raises((RuntimeError, TimeoutError)):
+        with pytest.raises(OSError):
             start_onboarding(1)
         assert time.monotonic() - start < 1
 
 
 def test_the_health_check_fails_within_a_second(broken_temporal):
     start = time.monotonic()
-    with pytest.raises((RuntimeError, TimeoutError)):
+    with pytest.raises(OSError):
         check_temporal()
     assert time.monotonic() - start < 1
 

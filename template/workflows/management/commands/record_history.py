@@ -1,4 +1,5 @@
-from django.conf import settings
+import os
+
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -27,4 +28,4 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
         except client.UNAVAILABLE as error:
             raise CommandError(str(error)) from None
-        self.stdout.write(f"Recorded {file.relative_to(settings.BASE_DIR)}")
+        self.stdout.write(f"Recorded {os.path.relpath(file)}")
