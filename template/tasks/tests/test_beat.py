@@ -7,7 +7,7 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from accounts.models import Email, User
 
-from .conftest import CeleryCommand, wait_until
+from .conftest import CeleryCommand, RedisServer, wait_until
 
 
 @pytest.fixture
@@ -39,6 +39,20 @@ def test_a_second_beat_waits_until_the_first_ends(celery: CeleryCommand, every_s
 
     first.end()
     second.wait_for("Sending due task")
+
+
+def test_a_beat_goes_on_when_redis_is_back(
+    celery: CeleryCommand, redis_server: RedisServer, every_second
+):
+    beat = celery("beat", "-l", "info")
+    beat.wait_for("Sending due task")
+    redis_server.process.stop()
+    beat.wait_for("Couldn't apply scheduled task Send due e-mails")
+    assert "Traceback" not in beat.output
+
+    redis_server.start()
+    sent = redis_server.client.llen("celery")
+    wait_until(lambda: redis_server.client.llen("celery") > sent, "a message")
 
 
 def test_a_beat_shows_that_it_works(celery: CeleryCommand, tmp_path: Path):
