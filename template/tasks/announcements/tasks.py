@@ -62,8 +62,8 @@ def promise(announcement_id: int) -> int:
         announcement.cursor = user_ids[-1] if user_ids else announcement.last_user_id
         announcement.moved_at = timezone.now()
         announcement.save(update_fields=["cursor", "moved_at"])
-    for start in range(0, len(user_ids), BATCH):
-        batch = user_ids[start : start + BATCH]
+    for index in range(0, len(user_ids), BATCH):
+        batch = user_ids[index : index + BATCH]
         send_batch.delay(announcement.kind, batch[0], batch[-1])
     if user_ids:
         promise.delay(announcement_id)
