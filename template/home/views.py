@@ -54,4 +54,4 @@ def health(request: HttpRequest) -> JsonResponse:
 
 def _processes() -> dict:
     # Outside development somebody else runs the processes, and a visitor need not know them.
-    return {"processes": client.processes() if settings.DEBUG else None, "debug": settings.DEBUG}
+    return {"processes": client.processes() if settings.DEBUG else None}

@@ -93,5 +93,7 @@ def test_log_in_and_out(client, receivers):
     )
     assert answer.context["user"].name == "Ada"
 
+    assert client.get(reverse("accounts:login")).url == reverse("home")  # already logged in
+
     answer = client.post(reverse("accounts:logout"), follow=True)
     assert not answer.context["user"].is_authenticated

@@ -29,6 +29,9 @@ CSRF_TRUSTED_ORIGINS = env.list("DJANGO_CSRF_TRUSTED_ORIGINS", default=[])
 if DEBUG:
     ALLOWED_HOSTS += [".localhost", "127.0.0.1", "[::1]", forwarding.host(DJANGO_PORT)]
     CSRF_TRUSTED_ORIGINS += forwarding.origins(DJANGO_PORT)
+    # A browser sends localhost's cookies to every port: two projects would log each other out.
+    SESSION_COOKIE_NAME = f"sessionid-{DJANGO_PORT}"
+    CSRF_COOKIE_NAME = f"csrftoken-{DJANGO_PORT}"
 
 # Where this machine keeps its state: the database, mails, logs.
 DATA_DIR = BASE_DIR / env.str("DATA_DIR", ".data")
@@ -71,7 +74,6 @@ TEMPLATES = [
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
-                "django.template.context_processors.debug",
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",

@@ -2,9 +2,12 @@ import json
 
 import pytest
 from django.apps import apps
+from django.core.exceptions import PermissionDenied
 from django.core.mail import send_mail
 from django.urls import reverse
+from django.views.defaults import permission_denied, server_error
 
+from accounts.models import User
 from home import health
 from stack import client as stack_client
 from stack.client import Process
@@ -73,6 +76,31 @@ def test_the_mails_page_shows_what_was_sent(client, development, settings, tmp_p
     assert "Grüße" in page
     assert "Hi &lt;b&gt;Ada&lt;/b&gt;" in page
     assert "ada@example.com" in page
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("in_development", [True, False])
+def test_who_may_not_see_a_page_is_told_how_to_in_development(rf, settings, in_development):
+    settings.DEBUG = in_development
+    request = rf.get("/")
+    request.user = User(email="ada@example.com")
+
+    answer = permission_denied(request, PermissionDenied())
+
+    assert answer.status_code == 403
+    assert "signed in as ada@example.com" in answer.content.decode()
+    assert ("just manage createsuperuser" in answer.content.decode()) is in_development
+
+
+@pytest.mark.django_db
+def test_a_page_that_is_not_there_leads_home(client):
+    answer = client.get("/nowhere/")
+    assert answer.status_code == 404
+    assert 'href="/"' in answer.content.decode()
+
+
+def test_an_error_has_a_page_that_needs_nothing_to_work(rf):
+    assert "in our log" in server_error(rf.get("/")).content.decode()
 
 
 @pytest.fixture
