@@ -74,14 +74,19 @@ def test_every_template_and_package_exists(folder, nix, source):
     assert named <= outputs
 
 
-def test_the_project_says_which_files_to_delete(source):
-    """The lists of its README are those of backends.toml."""
+def test_the_project_says_which_files_to_delete_and_whose_tables(source):
+    """The lists of its README are those of backends.toml, and of the apps that have migrations."""
     text = (source / "template" / "README.md").read_text()
     backends = tomllib.loads((source / "backends.toml").read_text())
     for backend in backends.values():
-        (line,) = re.findall(
-            rf"^ *- {backend['title']}: (.*?)(?:;|\n\n|\Z)", text, re.DOTALL | re.MULTILINE
-        )
-        assert {path.rstrip("/") for path in re.findall(r"`([^`]+)`", line)} == set(
-            backend["files"]
-        )
+        (files, apps) = re.search(
+            rf"^\| {backend['title']} \| (.*) \| (.*) \|$", text, re.M
+        ).groups()
+        assert {path.rstrip("/") for path in in_backticks(files)} == set(backend["files"])
+        folders = [source / "template" / path for path in backend["files"]]
+        own = {path.parent.name for folder in folders for path in folder.rglob("migrations")}
+        assert own <= in_backticks(apps) <= own | {"django_celery_beat"}
+
+
+def in_backticks(text: str) -> set[str]:
+    return set(re.findall(r"`([^`]+)`", text))
