@@ -5,6 +5,7 @@ from django.core import mail
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts import emails
 from accounts.models import Email, User
 from accounts.signals import user_signed_up
 from accounts.signup import sign_up
@@ -54,6 +55,16 @@ def test_a_mail_server_that_is_down_delays_the_welcome_only(client, receivers, s
     assert answer.context["user"].is_authenticated
     assert "your welcome e-mail follows" in answer.content.decode()
     assert Email.objects.get(kind=Email.WELCOME).error.startswith("ConnectionRefusedError")
+
+
+def test_an_error_of_ours_in_the_mail_does_not_undo_the_sign_up(client, receivers, monkeypatch):
+    monkeypatch.setitem(emails.writers, Email.WELCOME, lambda email: 1 / 0)
+
+    answer = client.post(reverse("accounts:signup"), FORM, follow=True)
+
+    assert answer.context["user"].is_authenticated
+    assert "your welcome e-mail follows" in answer.content.decode()
+    assert Email.objects.get(kind=Email.WELCOME).error == "ZeroDivisionError: division by zero"
 
 
 def test_a_backend_is_told_after_the_commit_and_may_fail(client, receivers):
