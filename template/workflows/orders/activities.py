@@ -56,7 +56,7 @@ def release_stock(step: Step) -> None:
     """Put back what was set aside, if anything."""
     with transaction.atomic():
         order, now = _order(step), timezone.now()
-        _, absent = Reservation.objects.get_or_create(
+        Reservation.objects.get_or_create(
             key=step.key,
             defaults={
                 "order": order,
@@ -65,8 +65,6 @@ def release_stock(step: Step) -> None:
                 "released_at": now,
             },
         )
-        if absent:
-            return
         if Reservation.objects.filter(key=step.key, released_at=None).update(released_at=now):
             Product.objects.filter(pk=order.product_id).update(stock=F("stock") + order.quantity)
 

@@ -7,11 +7,9 @@ class OrderForm(forms.ModelForm):
     class Meta:
         model = Order
         fields = ["product", "quantity", "address"]
-        widgets = {"quantity": forms.NumberInput(attrs={"min": 1})}
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["quantity"].min_value = 1
         self.fields["product"].empty_label = None
         self.fields["product"].label_from_instance = lambda product: (
             f"{product.name} ({product.price}, {product.stock} in stock)"

@@ -5,6 +5,7 @@ step, so however often the step runs, its effect is there once.
 """
 
 from django.conf import settings
+from django.core.validators import MinValueValidator
 from django.db import models
 
 
@@ -32,7 +33,7 @@ class Order(models.Model):
 
     customer = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
     product = models.ForeignKey(Product, on_delete=models.PROTECT)
-    quantity = models.PositiveSmallIntegerField(default=1)
+    quantity = models.PositiveSmallIntegerField(default=1, validators=[MinValueValidator(1)])
     amount = models.DecimalField(max_digits=10, decimal_places=2)
     address = models.CharField("ship to", max_length=200)
     state = models.CharField(max_length=10, choices=State, default=State.PLACED)

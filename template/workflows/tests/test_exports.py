@@ -61,7 +61,7 @@ def test_it_goes_on_where_it_stopped(users):
     heartbeats = []
 
     def lose_the_database(environment: ActivityEnvironment, progress: Progress) -> None:
-        path("export-1").with_suffix(".part").open("a").write("half a line")
+        path("export-1").with_suffix(".part").open("a").write("not confirmed by a heartbeat" * 100)
         raise ConnectionError("the database is gone")
 
     with pytest.raises(ConnectionError):

@@ -9,6 +9,8 @@ from decimal import Decimal
 
 import pytest
 from django.core import mail
+from django.urls import reverse
+from django.utils import timezone
 from temporalio import activity
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
@@ -18,7 +20,7 @@ from workflows import worker
 from workflows.orders import activities, payments
 from workflows.orders.activities import NO_DELIVERY, Step
 from workflows.orders.models import Order, Product, Reservation, Shipment
-from workflows.orders.start import start_order, workflow_id
+from workflows.orders.start import start_missing, start_order, workflow_id
 
 from .conftest import Temporal, process_environment, running_workers, wait_until
 
@@ -124,6 +126,21 @@ def test_a_refusal_at_any_step_takes_everything_back(
     assert mail.outbox == []
 
 
+def test_the_last_step_is_taken_back_first(start_workers, temporal, place):
+    taken_back = []
+
+    def recording(name: str) -> Callable[[Step], None]:
+        def record(step: Step) -> None:
+            taken_back.append(name)
+            getattr(activities, name)(step)
+
+        return record
+
+    start_workers(**{name: recording(name) for name in COMPENSATIONS})
+    run(temporal, place(address=NO_DELIVERY))
+    assert taken_back == COMPENSATIONS
+
+
 def failing(name: str, times: int, *, after_the_effect: bool) -> Callable[[Step], None]:
     """The activity, but its first attempts fail, with or without having had their effect."""
     attempts = itertools.count()
@@ -205,6 +222,44 @@ def test_a_second_start_changes_nothing(start_workers, temporal, place):
     run(temporal, order)
     start_order(order)
     assert_balanced(order, "shipped")
+
+
+def test_the_page_refuses_an_order_of_nothing(client, user, product):
+    client.force_login(user)
+    form = {"product": product.pk, "quantity": 0, "address": "London"}
+    page = client.post(reverse("orders:list"), form)
+    assert "greater than or equal to 1" in page.content.decode()
+    assert not Order.objects.exists()
+
+
+def test_the_page_places_orders_and_shows_ones_own(start_workers, client, user, product):
+    start_workers()
+    client.force_login(user)
+    page = reverse("orders:list")
+    form = {"product": product.pk, "quantity": 2, "address": "London"}
+    assert "is placed." in client.post(page, form, follow=True).content.decode()
+    wait_until(lambda: "shipped" in client.get(page).content.decode(), "the order to be shipped")
+    assert_balanced(Order.objects.get(), "shipped")
+    other = User.objects.create_user("eve@example.com", name="Eve")
+    client.force_login(other)
+    assert "No order was placed yet." in client.get(page).content.decode()
+    client.force_login(User.objects.create_user("grace@example.com", name="Grace", is_staff=True))
+    assert "for Ada" in client.get(page).content.decode()
+
+
+def test_the_page_keeps_an_order_while_temporal_is_down(client, user, product):
+    client.force_login(user)
+    form = {"product": product.pk, "quantity": 2, "address": "London"}
+    page = client.post(reverse("orders:list"), form, follow=True).content.decode()
+    assert "held up" in page
+    assert "placed" in page
+
+
+def test_the_sweep_starts_an_order_that_temporal_missed(start_workers, temporal, place):
+    start_workers()
+    order = place()
+    start_missing(timezone.now())
+    assert temporal.result(temporal.client.get_workflow_handle(workflow_id(order.pk))) == "shipped"
 
 
 def test_a_worker_killed_at_any_step_changes_nothing(
