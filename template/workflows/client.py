@@ -41,7 +41,7 @@ def call(request: Callable[[Client], Awaitable[Result]], timeout: float = TIMEOU
     for 30 seconds for one that accepts a connection and says nothing. Raises one of `UNAVAILABLE`,
     and what the SDK raises for this request.
     """
-    address = settings.TEMPORAL_CONNECT_OPTIONS["target_host"]
+    address = settings.TEMPORAL_API_OPTIONS["target_host"]
     future = asyncio.run_coroutine_threadsafe(_request(request), _running_loop())
     try:
         return future.result(timeout)
@@ -81,7 +81,7 @@ async def _request(request: Callable[[Client], Awaitable[Result]]) -> Result:
     global _client
     if _client is None:
         # Lazy: it connects at the first request, and again after one that could not.
-        _client = await Client.connect(**settings.TEMPORAL_CONNECT_OPTIONS, lazy=True)
+        _client = await Client.connect(**settings.TEMPORAL_API_OPTIONS, lazy=True)
     return await request(_client)
 
 

@@ -1,7 +1,7 @@
 """Temporal's settings, included by `config/settings`. `.env.example` documents the variables."""
 
 from config import forwarding
-from config.env import env, malformed, port
+from config.env import env, malformed, port, url
 from workflows.connection import connect_options
 
 INSTALLED_APPS += [
@@ -12,8 +12,9 @@ INSTALLED_APPS += [
     "workflows.exports",
 ]
 
-# What Client.connect() takes: the server's address, the namespace, API key, TLS.
-TEMPORAL_CONNECT_OPTIONS = connect_options(f"localhost:{port('TEMPORAL_PORT', 7233)}")
+# What Client.connect() takes: the server's address, the namespace, API key, TLS. With "API" in its
+# name, Django leaves it out of error reports.
+TEMPORAL_API_OPTIONS = connect_options(f"localhost:{port('TEMPORAL_PORT', 7233)}")
 
 # Workers take their work from this queue, and e-mails from another that is named after it.
 TEMPORAL_TASK_QUEUE = env.str("TEMPORAL_TASK_QUEUE", "").strip() or f"{PROJECT_NAME}-tasks"
@@ -25,10 +26,11 @@ TEMPORAL_BUILD_ID = env.str("TEMPORAL_WORKER_BUILD_ID", "").strip()
 if TEMPORAL_BUILD_ID and "." in TEMPORAL_DEPLOYMENT_NAME:
     raise malformed("TEMPORAL_DEPLOYMENT_NAME", TEMPORAL_DEPLOYMENT_NAME, "a name without dots")
 
-# Where a browser finds Temporal's UI. Development has its own.
-TEMPORAL_UI_URL = env.str("TEMPORAL_UI_URL", "").strip().rstrip("/")
-if DEBUG and not TEMPORAL_UI_URL:
-    TEMPORAL_UI_URL = forwarding.address(port("TEMPORAL_UI_PORT", 8080))
+# Where a browser finds Temporal's UI, if anywhere. Development has its own.
+TEMPORAL_UI_URL = ""
+if DEBUG or env.str("TEMPORAL_UI_URL", ""):
+    development = forwarding.address(port("TEMPORAL_UI_PORT", 8080))
+    TEMPORAL_UI_URL = url("TEMPORAL_UI_URL", development, ("http", "https")).rstrip("/")
 
 # What the examples write: the payment provider that is a folder, and the exports.
 PAYMENTS_DIR = DATA_DIR / "payments"

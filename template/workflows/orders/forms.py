@@ -1,6 +1,6 @@
 from django import forms
 
-from .models import Order
+from .models import Order, Product
 
 
 class OrderForm(forms.ModelForm):
@@ -10,6 +10,8 @@ class OrderForm(forms.ModelForm):
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
+        # The cheapest stands first, and so is chosen until somebody chooses another.
+        self.fields["product"].queryset = Product.objects.order_by("price")
         self.fields["product"].empty_label = None
         self.fields["product"].label_from_instance = lambda product: (
             f"{product.name} ({product.price}, {product.stock} in stock)"

@@ -13,6 +13,6 @@ def temporal_ui(context: Context, workflow_id: str = "") -> str:
     """
     if not settings.TEMPORAL_UI_URL or not (settings.DEBUG or context["user"].is_staff):
         return ""
-    namespace = settings.TEMPORAL_CONNECT_OPTIONS["namespace"]
+    namespace = settings.TEMPORAL_API_OPTIONS["namespace"]
     address = f"{settings.TEMPORAL_UI_URL}/namespaces/{namespace}/workflows"
     return f"{address}/{workflow_id}" if workflow_id else address

@@ -37,7 +37,7 @@ Result = TypeVar("Result")
 @pytest.fixture(autouse=True)
 def no_other_server(monkeypatch: pytest.MonkeyPatch, settings) -> Iterator[None]:
     """Nothing reaches the developer's own Temporal, nor another backend's servers."""
-    settings.TEMPORAL_CONNECT_OPTIONS = {
+    settings.TEMPORAL_API_OPTIONS = {
         "target_host": f"127.0.0.1:{free_port()}",
         "namespace": "default",
     }

@@ -14,7 +14,7 @@ django.setup()
 
 from temporalio import activity  # noqa: E402
 
-from workflows import worker  # noqa: E402
+from workflows import worker, worker_process  # noqa: E402
 from workflows.orders import activities  # noqa: E402
 
 name = sys.argv[1]
@@ -27,4 +27,4 @@ def die(step: activities.Step) -> None:
 
 
 worker.ACTIVITIES = [entry for entry in worker.ACTIVITIES if entry.__name__ != name] + [die]
-asyncio.run(worker.run())
+asyncio.run(worker_process.run())

@@ -7,6 +7,8 @@ import sys
 import pytest
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.views.debug import SafeExceptionReporterFilter
+from temporalio.service import TLSConfig
 
 from workflows.connection import connect_options
 
@@ -73,6 +75,11 @@ def test_the_developers_own_configuration_is_not_read_unless_asked_for(monkeypat
     assert connect_options("localhost:7233")["target_host"] == "localhost:7233"
     monkeypatch.setenv("TEMPORAL_CONFIG_FILE", str(file))
     assert connect_options("localhost:7233")["target_host"] == "cloud:7233"
+
+
+def test_error_reports_do_not_show_the_key(settings):
+    settings.TEMPORAL_API_OPTIONS = {"tls": TLSConfig(client_private_key=b"secret")}
+    assert "secret" not in str(SafeExceptionReporterFilter().get_safe_settings())
 
 
 def test_an_unknown_profile_is_named(monkeypatch):

@@ -41,7 +41,7 @@ def broken_temporal(request: pytest.FixtureRequest, no_other_server: None) -> It
             caller.connect(("127.0.0.1", port))  # the queue of callers is full now
         else:
             listener.listen(100)
-        settings.TEMPORAL_CONNECT_OPTIONS = {
+        settings.TEMPORAL_API_OPTIONS = {
             "target_host": f"127.0.0.1:{port}",
             "namespace": "default",
         }

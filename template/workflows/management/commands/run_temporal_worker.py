@@ -2,7 +2,7 @@ import asyncio
 
 from django.core.management.base import BaseCommand, CommandError
 
-from workflows import worker
+from workflows import worker, worker_process
 
 
 class Command(BaseCommand):
@@ -13,7 +13,7 @@ class Command(BaseCommand):
 
     def handle(self, **options) -> None:
         try:
-            asyncio.run(worker.run())
-        except worker.CannotStart as error:
+            asyncio.run(worker_process.run())
+        except worker_process.CannotStart as error:
             raise CommandError(error) from None
-        worker.leave(0)
+        worker_process.leave(0)
