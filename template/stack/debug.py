@@ -5,13 +5,9 @@ import runpy
 import shlex
 import subprocess
 import sys
-import time
 
-from stack import client, project, watch
+from stack import project, watch
 from stack.project import VENV, Problem
-
-STOP = 60
-"""Seconds that the process may take to stop; longer than any time-out in `services/`."""
 
 
 def debug(name: str) -> int:
@@ -20,20 +16,14 @@ def debug(name: str) -> int:
     The command runs in this very Python process, so a debugger that started this one sees it all.
     It does not reload. Returns the exit code.
     """
-    socket = project.environment()["PC_SOCKET_PATH"]
-    replicas = [process.name for process in watch.find(name)]
-    info = watch.ask("GET", f"/process/info/{replicas[0]}")
-    os.environ.update(project.environment(), PC_PROC_NAME=replicas[0], PC_REPLICA_NUM="0")
+    replicas = watch.find(name)
+    first = replicas[0].name
+    info = watch.ask("GET", f"/process/info/{first}")
+    os.environ.update(project.environment(), PC_PROC_NAME=first, PC_REPLICA_NUM="0")
     run = _python(name, info["Command"])
     print(f"In the stack, {name} is stopped meanwhile.", flush=True)
     _restart_afterwards(name)
-    for replica in replicas:
-        watch.ask("PATCH", f"/process/stop/{replica}")
-    give_up = time.monotonic() + STOP
-    while any(p.status == "Terminating" for p in client.processes(socket) or []):
-        if time.monotonic() > give_up:
-            raise Problem(f"{name} did not stop within {STOP} s. See: just logs {name}")
-        time.sleep(0.05)
+    watch.stop(replicas)
     run()
     return 0
 

@@ -1,5 +1,6 @@
 """Looks at a running stack: `wait`, `status`, `logs`; and acts on one process of it."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -17,6 +18,8 @@ APPEAR = 2.0
 """Seconds that `wait` gives a `just up` in another terminal to begin."""
 CRASHES = 5
 """Restarts that `wait` sees before it calls a process hopeless."""
+STOP = 60
+"""Seconds that a process may take to stop; longer than any time-out in `services/`."""
 
 
 def wait(timeout: float) -> int:
@@ -134,8 +137,31 @@ def restart(names: list[str]) -> int:
     """Restart processes, all replicas of each. Returns the exit code."""
     for process in [p for name in names for p in find(name)]:
         print(f"Restarting {process.name}", flush=True)
+        stop([process])
         ask("POST", f"/process/restart/{process.name}")
     return 0
+
+
+def stop(processes: list[Process]) -> None:
+    """Stop *processes*, and return when they have ended. Raises `Problem` if they do not.
+
+    process-compose can miss the end of a process that ends at once: it then waits for the whole
+    time-out and fails. So its answer does not count, but what it says of their state.
+    """
+    active = ("Running", "Restarting", "Terminating")
+    names = {process.name for process in processes if process.status in active}
+    for name in names:
+        with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
+            client.request("PATCH", f"/process/stop/{name}", _socket(), timeout=0.2)
+    give_up = time.monotonic() + STOP
+    while busy := [
+        state["name"]
+        for state in ask("GET", "/processes")["data"]
+        if state["name"] in names and state["status"] in active
+    ]:
+        if time.monotonic() > give_up:
+            raise Problem(f"{', '.join(busy)} did not stop within {STOP} s. See: just logs")
+        time.sleep(0.05)
 
 
 def scale(name: str, replicas: int) -> int:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from stack.tests.conftest import WEB, wait_for
+from stack.tests.conftest import WEB, free_port, wait_for
 
 WORKER = """\
   worker:
@@ -55,6 +55,7 @@ class TestWait:
 
     def test_a_process_that_keeps_crashing_ends_it(self, project):
         doomed = WEB.replace("web", "doomed").replace("WEB_PORT", "DOOMED_PORT")
+        project.env["DOOMED_PORT"] = str(free_port())
         project.services(
             WEB + doomed.replace("exec python", "echo no module named shop; exit 1;", 1)
         )
