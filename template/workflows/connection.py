@@ -13,6 +13,9 @@ from config.env import boolean, malformed
 
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
 
+# How the SDK writes the server's answer into the text of its error.
+_STATUS = re.compile(r'code: (?P<code>\w+), message: "(?P<message>[^"]*)"')
+
 
 def connect_options(default_address: str) -> ClientConnectConfig:
     """Return the arguments for `Client.connect`: ``target_host``, ``namespace``, and what is set.
@@ -48,7 +51,15 @@ def why_unreachable(error: RuntimeError) -> str:
     """Say in short why `Client.connect` failed."""
     if "Connection refused" in str(error):
         return "nothing listens there"
+    if status := _STATUS.search(str(error)):
+        return f"{status['message']} ({status['code']})"
     return str(error).removeprefix("Failed client connect: ")
+
+
+def is_refused(error: RuntimeError) -> bool:
+    """Whether the server answered, and does not let this client in."""
+    status = _STATUS.search(str(error))
+    return bool(status) and status["code"] in ("Unauthenticated", "PermissionDenied")
 
 
 def _check(name: str, value: str) -> None:

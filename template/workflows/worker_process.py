@@ -17,13 +17,13 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from stack import heartbeat
 
 from . import schedules
-from .connection import why_unreachable
+from .connection import is_refused, why_unreachable
 from .worker import DRAIN, create_workers
 
 CONNECT_TIMEOUT = 5.0
@@ -81,14 +81,17 @@ def _runtime() -> Runtime:
 
 
 async def _start() -> Client:
-    client = await _connect()
+    client = await connect()
     for change in await schedules.sync(client):
         logger.info("Schedule %s", change)
     return client
 
 
-async def _connect() -> Client:
-    """Connect to the server, and wait for one that is not there yet."""
+async def connect() -> Client:
+    """Connect to the server, and wait for one that is not there yet.
+
+    Raises `CannotStart` if the server refuses this client.
+    """
     options = settings.TEMPORAL_API_OPTIONS
     where = f"{options['target_host']} (namespace {options['namespace']})"
     reported = -60.0
@@ -101,13 +104,13 @@ async def _connect() -> Client:
                 )
                 return client
         except RPCError as error:
-            if error.status in (RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED):
-                raise CannotStart(f"Temporal at {where} refuses this client: {error}") from None
-            reason = str(error)
+            reason = str(error)  # for example, that there is no such namespace yet
         except TimeoutError:
             reason = f"no answer within {CONNECT_TIMEOUT:.0f} s"
         except RuntimeError as error:
             reason = why_unreachable(error)
+            if is_refused(error):
+                raise CannotStart(f"Temporal at {where} refuses this client: {reason}") from None
         if time.monotonic() - reported >= 60:
             logger.warning("Waiting for Temporal at %s: %s", where, reason)
             reported = time.monotonic()

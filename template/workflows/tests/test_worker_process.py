@@ -1,5 +1,6 @@
 """`python manage.py run_temporal_worker`, as a process manager sees it."""
 
+import asyncio
 import signal
 import subprocess
 import sys
@@ -9,9 +10,11 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from temporalio.client import Client
 
 from accounts.models import Email
 from accounts.signup import sign_up
+from workflows.worker_process import CannotStart, connect
 
 from .conftest import (
     Temporal,
@@ -130,3 +133,18 @@ def test_a_second_signal_does_not_wait(start_worker, real_temporal, mail_server)
     worker.process.send_signal(signal.SIGTERM)
     assert worker.process.wait(10) == 128 + signal.SIGTERM
     assert time.monotonic() - start < 1
+
+
+REFUSED = """Failed client connect: `get_system_info` call error after connection: \
+Status { code: Unauthenticated, message: "Request unauthorized.", source: None }"""
+
+
+def test_a_server_that_refuses_it_is_not_waited_for(monkeypatch):
+    """The text is what the SDK raised with a server that answered so."""
+
+    async def refuse(*_, **__):
+        raise RuntimeError(REFUSED)
+
+    monkeypatch.setattr(Client, "connect", refuse)
+    with pytest.raises(CannotStart, match=r"refuses this client: Request unauthorized\. \(Unauth"):
+        asyncio.run(connect())
