@@ -10,6 +10,7 @@ is one backend's files alone, for a project that was made earlier. See backends.
 import argparse
 import filecmp
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -159,7 +160,7 @@ def main() -> None:
         repository = "\n    git init && git add ." if is_new else ""
         print(
             f"{target}: {len(files)} files. Next:\n\n"
-            f"    cd {options.target}{repository}\n    sh dev just up"
+            f"    cd {shlex.quote(str(options.target))}{repository}\n    sh dev just up"
         )
     else:
         print(f"{target} has all files of {options.variant} already.")

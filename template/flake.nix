@@ -69,7 +69,9 @@
                 DEV_ROOT=''${DEV_ROOT%/*}
               done
             fi
-            export DEV_ROOT DEV_DOOR=nix DJANGO_DEBUG="''${DJANGO_DEBUG-true}"
+            export DEV_ROOT DEV_DOOR=nix
+            grep -qsE '^(export +)?DJANGO_DEBUG=' "$DEV_ROOT/.env" ||
+              export DJANGO_DEBUG="''${DJANGO_DEBUG-true}"
             export PATH="$DEV_ROOT/.venv/bin:$PATH"
             [ -n "$DEV_ROOT" ] ||
               echo "There is no manage.py in $PWD or above: run nix develop inside the project." >&2

@@ -1,5 +1,6 @@
 """Says what is there, what is missing, and what to do about it. Needs neither just nor `.venv`."""
 
+import difflib
 import os
 import re
 import shutil
@@ -25,6 +26,10 @@ class Report:
     def bad(self, text: str) -> None:
         """Print something that must be mended: what is wrong and what to do."""
         self.healthy = False
+        self.warn(text)
+
+    def warn(self, text: str) -> None:
+        """Print something that may be as it should be, or not."""
         first, *rest = text.splitlines()
         print("\n".join([f"  !!   {first}", *(f"       {line}" for line in rest)]))
 
@@ -40,6 +45,7 @@ def doctor() -> int:
     try:
         env = project.environment()
         report.good(".env is well-formed" if (project.ROOT / ".env").exists() else "no .env")
+        _variables(report)
     except Problem as problem:
         report.bad(str(problem))
     _packages(report, env)
@@ -106,6 +112,17 @@ def _version_without_nix(name: str) -> str | None:
     return found and found[1]
 
 
+def _variables(report: Report) -> None:
+    examples = [*project.ROOT.glob(".env.example"), *project.ROOT.glob("*/.env.example")]
+    texts = "\n".join(file.read_text() for file in examples)
+    known = set(re.findall(r"^(?:# )?([A-Z][A-Z0-9_]*)=", texts, re.MULTILINE))
+    for name in project.dotenv() if known else ():
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            meant = f" (did you mean {close[0]}?)" if close else ""
+            report.warn(f"{name} in .env is in no .env.example of this project{meant}")
+
+
 def _packages(report: Report, env: dict[str, str]) -> None:
     if not packages.is_current():
         report.bad(".venv is not up to date. To install the packages: just setup")
@@ -143,7 +160,4 @@ def _ports(report: Report, env: dict[str, str], running: bool) -> None:
         elif running:
             report.good(f"{text} is in use by {ports.holder(port.number)}")
         else:
-            try:
-                ports.require_free([port])
-            except Problem as problem:
-                report.bad(str(problem))
+            report.bad(ports.describe_taken(port, declared))

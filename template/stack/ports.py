@@ -59,14 +59,17 @@ def is_free(number: int) -> bool:
 def require_free(ports: list[Port]) -> None:
     """Raise `Problem` if one of *ports* is taken: by what, and what to do."""
     taken = [port for port in ports if not is_free(port.number)]
-    if not taken:
-        return
-    lines = [
+    if taken:
+        raise Problem("\n".join(describe_taken(port, ports) for port in taken))
+
+
+def describe_taken(port: Port, ports: list[Port]) -> str:
+    """Say what has taken *port*, one of *ports*, and what to do."""
+    return (
         f"Port {port.number} ({port.service}) is taken by {holder(port.number)}.\n"
-        f"  Stop that, or choose another port: {port.variable}={_free_near(port.number, ports)}"
-        for port in taken
-    ]
-    raise Problem("\n".join([*lines, "Nothing was started."]))
+        "  Stop that (another project's stack: just down in its folder), or choose another port,\n"
+        f"  in .env: {port.variable}={_free_near(port.number, ports)}"
+    )
 
 
 def _free_near(number: int, ports: list[Port]) -> int:

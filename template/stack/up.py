@@ -29,12 +29,12 @@ def up(arguments: list[str]) -> int:
     """
     detached = any(argument in ("-D", "--detached") for argument in arguments)
     arguments = [argument for argument in arguments if argument not in ("-D", "--detached")]
+    _require_known(arguments)
     env = project.environment()
     socket = env["PC_SOCKET_PATH"]
     with _starting(socket):
         _require_stopped(socket)
-        declared = ports.declared(env)
-        ports.require_free(declared)
+        ports.require_free(ports.declared(env))
         packages.ensure(env, is_running=lambda: False)  # just checked
         require_settings(env)
         server = _start(arguments, env, detached)
@@ -86,6 +86,14 @@ def _starting(socket: str) -> Iterator[None]:
         except BlockingIOError:
             raise Problem("Another `just up` of this project is just starting.") from None
         yield
+
+
+def _require_known(arguments: list[str]) -> None:
+    known = project.process_names()
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        # What follows an option may be its value.
+        if not before.startswith("-") and not argument.startswith("-") and argument not in known:
+            raise Problem(f"There is no process {argument}. Known are: {', '.join(known)}")
 
 
 def _require_stopped(socket: str) -> None:

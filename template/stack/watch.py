@@ -124,6 +124,9 @@ def logs(name: str | None, lines: int, follow: bool) -> int:
     """
     files = sorted(f for f in _logs_dir().glob("*.log") if re.search(r"\.\d+\.log$", f.name))
     names = sorted({_base(file.name) for file in files})
+    if name is None or name in names:
+        running = client.processes(_socket()) or []
+        files = _without_former_replicas(files, running)
     if name is not None:
         files = [f for f in files if name in (_base(f.name), f.name.removesuffix(".log"))]
     if not files:
@@ -131,6 +134,13 @@ def logs(name: str | None, lines: int, follow: bool) -> int:
         raise Problem(f"There is no log of {name or 'any process'}. {known}")
     tail = ["tail", "-n", str(lines), *(["-F"] if follow else []), *map(str, files)]
     os.execvp("tail", tail)  # noqa: S606, S607
+
+
+def _without_former_replicas(files: list[Path], running: list[Process]) -> list[Path]:
+    current = {re.sub(r"-(\d+)$", r".\1", process.name) for process in running}
+    current |= {f"{name}.0" for name in current}
+    known = {_base(process.name) for process in running}
+    return [f for f in files if f.stem in current or _base(f.name) not in known]
 
 
 def restart(names: list[str]) -> int:

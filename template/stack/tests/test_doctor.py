@@ -58,6 +58,18 @@ def test_bad_input_is_named(project):
         said = project.refused("doctor")
     assert f"Port {project.port} (app) is taken by" in said
     assert f"pid {os.getpid()}" in said
+    assert "in .env: WEB_PORT=" in said
+
+
+def test_a_misspelt_variable_is_named(project):
+    project.write(".env.example", "# Where it listens.\n# SHOP_PORT=1\n")
+    project.write("tasks/.env.example", "# QUEUE=\n")
+    project.write(".env", "QUEUE=mail\nSHOP_PROT=2\nOTHER=3\n")
+    said = project.run("doctor").stdout
+    assert "!!   SHOP_PROT in .env" in said
+    assert "did you mean SHOP_PORT?" in said
+    assert "!!   OTHER in .env" in said
+    assert "QUEUE" not in said
 
 
 def test_a_reader_that_leaves_is_no_error(project):

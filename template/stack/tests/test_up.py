@@ -96,6 +96,13 @@ def test_only_what_is_named_is_started(project):
     assert project.status()["other"]["status"] == "Disabled"
 
 
+def test_an_unknown_name_is_refused_before_anything_is_installed(project):
+    project.services(f"{WEB}  other:\n    command: sleep 1000\n")
+    said = project.refused("up", "-D", "webb")
+    assert said == "There is no process webb. Known are: other, web\n"
+    assert not (project.root / ".venv").exists()
+
+
 class TestPorts:
     def test_a_taken_port_names_its_holder_and_the_variable(self, project):
         with socket.create_server(("127.0.0.1", project.port)):

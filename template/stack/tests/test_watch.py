@@ -172,6 +172,8 @@ class TestOneProcess:
 
         assert running.ok("scale", "worker", "1") == "worker\n"
         assert set(running.status()) == {"web", "worker"}
+        assert "working as 2" not in running.ok("logs", "worker")
+        assert "working as 2" not in running.ok("logs")
         assert sum("working as" in command for command in running.processes().values()) == 1
 
     def test_what_cannot_be_scaled(self, running):
