@@ -7,6 +7,9 @@ is told by SIGTERM, and once: a second signal would make it drop its work. A wor
 itself ends this program with the same exit code, and process-compose starts both again. (The
 `watchfiles` command does none of that: it waits for the old worker and then kills it, and a
 crashed one stays dead until the next change.)
+
+When this program is killed, its workers are told to end too. Otherwise they would go on unseen:
+process-compose waits until nobody holds the output of what it has started.
 """
 
 import os
@@ -47,11 +50,13 @@ class Reloader:
         if self.stopping:  # the signal came before there was a worker to tell
             self.worker.terminate()
         # The interpreter waits for these threads: replaced workers may finish.
-        threading.Thread(target=self.wait_for, args=[self.worker]).start()
+        threading.Thread(target=self.wait_for, args=[self.worker, guard(self.worker)]).start()
 
-    def wait_for(self, worker: subprocess.Popen) -> None:
+    def wait_for(self, worker: subprocess.Popen, guard: subprocess.Popen) -> None:
         """Wait until a worker ends. If it was not replaced, so does this program."""
         code = worker.wait()
+        guard.kill()
+        guard.wait()
         with self.lock:
             if worker is self.worker:
                 self.exit_code = code if code >= 0 else 128 - code
@@ -78,6 +83,19 @@ class Reloader:
                 self.stopping = True
                 if self.worker:
                     self.worker.terminate()
+
+
+def guard(worker: subprocess.Popen) -> subprocess.Popen:
+    """Start a shell that tells *worker* to end when this program has gone, however it ended.
+
+    Not `PR_SET_PDEATHSIG`: a parent that has threads lets the kernel send that more than once.
+    """
+    return subprocess.Popen(
+        ["sh", "-c", 'read -r _; kill "$0"', str(worker.pid)],  # noqa: S607
+        stdin=subprocess.PIPE,  # which closes with this program
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 if __name__ == "__main__":

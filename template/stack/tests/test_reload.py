@@ -104,6 +104,19 @@ def test_a_crash_ends_both_so_that_process_compose_starts_them_again(worker):
     assert worker.start().wait(10) == 3
 
 
+@pytest.mark.parametrize("changes", [0, 1])
+def test_workers_are_told_to_end_when_the_reloader_is_killed(worker, changes):
+    reloader = worker.start()
+    time.sleep(1)
+    if changes:
+        worker.change("VERSION = 2")
+        wait_for(lambda: "starts 2" in worker.diary() and "ends 1" in worker.diary())
+        time.sleep(1)
+    reloader.kill()
+    wait_for(lambda: f"ends {changes + 1}" in worker.diary())
+    assert worker.diary().count(f"told {changes + 1}") == 1
+
+
 def test_a_killed_worker_counts_as_a_crash(worker):
     (worker.root / "worker.py").write_text(
         "import os; open('diary', 'w').write('x'); os.kill(os.getpid(), 9)"
