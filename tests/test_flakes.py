@@ -116,6 +116,8 @@ def test_debug_is_on_unless_the_user_says_otherwise(nix, project):
     folder = project("minimal")
     assert environment(nix, folder)["DJANGO_DEBUG"] == "true"
     assert environment(nix, folder, DJANGO_DEBUG="false")["DJANGO_DEBUG"] == "false"
+    (folder / ".env").write_text("DJANGO_DEBUG=false\n")
+    assert "DJANGO_DEBUG" not in environment(nix, folder)  # Django reads .env by itself
 
 
 def test_uv_takes_the_python_of_the_shell(nix, project, tmp_path):
