@@ -61,5 +61,5 @@ def missing(name: str, why: str) -> ImproperlyConfigured:
     """The error for a variable that must be set with DEBUG off."""
     return ImproperlyConfigured(
         f"{name} is not set: {why} In development, run the command through `nix develop` or"
-        f" `sh dev`, which set DJANGO_DEBUG=true."
+        f" `sh dev`, which set DJANGO_DEBUG=true unless .env sets it."
     )
