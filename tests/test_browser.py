@@ -1,0 +1,60 @@
+"""People with a browser use a new project: each story of visitor.py, with the whole stack."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, run
+from test_projects import Project
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def visitor(source, tmp_path_factory) -> Iterator[Callable[[str], None]]:
+    """A function that has the visitor live through a story, and fails with the story."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        missing = "Chromium is not on PATH (Debian: apt install chromium)"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+    folder: Path = tmp_path_factory.mktemp("browser") / "shop"
+    run("python3", source / "generate.py", folder, cwd=folder.parent)
+    password = secrets.token_urlsafe()
+    project = Project(folder, DJANGO_SUPERUSER_PASSWORD=password)
+    environment = {
+        "SITE": f"http://localhost:{project.environment['DJANGO_PORT']}",
+        "STAFF_PASSWORD": password,
+        "CHROMIUM": chromium,
+    }
+
+    def live_through(story: str) -> None:
+        script = ROOT / "tests" / "visitor.py"
+        run("uv", "run", "--no-project", "--script", script, story, cwd=folder, **environment)
+
+    with project.stack():
+        superuser = ("--email", "grace@example.com", "--name", "Grace")
+        project.dev("just", "manage", "createsuperuser", "--no-input", *superuser)
+        yield live_through
+
+
+def test_a_visitor_signs_up_and_gets_both_mails(visitor):
+    visitor("sign_up")
+
+
+def test_orders_are_shipped_or_cancelled_before_ones_eyes(visitor):
+    visitor("orders")
+
+
+def test_staff_approve_what_somebody_asked_for(visitor):
+    visitor("approval")
+
+
+def test_staff_write_to_everybody(visitor):
+    visitor("announcement")
+
+
+def test_staff_wait_for_a_report(visitor):
+    visitor("report")

@@ -1,0 +1,202 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["playwright==1.*"]
+# ///
+"""Visits a running project with Chromium, as a person would. `test_browser.py` sends it.
+
+    SITE=http://localhost:8000 STAFF_PASSWORD=… uv run --script visitor.py sign_up
+
+Each story fails if the page does not come to show what it should, if JavaScript reports an error,
+or if the server does.
+"""
+
+import os
+import sys
+
+from playwright.sync_api import Browser, ConsoleMessage, Page, Response, expect, sync_playwright
+
+SITE = os.environ["SITE"]
+STAFF = "grace@example.com"
+FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+)
+
+TIMEOUT = 15_000
+"""Milliseconds: what beat brings only after a minute comes too late."""
+
+expect.set_options(timeout=TIMEOUT)
+
+
+class Visitors:
+    """People, each with a browser of his own, and what went wrong in any of them."""
+
+    def __init__(self, browser: Browser) -> None:
+        self.browser = browser
+        self.problems: list[str] = []
+
+    def new(self) -> Page:
+        context = self.browser.new_context(base_url=SITE)
+        context.set_default_timeout(TIMEOUT)
+        context.on("weberror", lambda event: self.problems.append(str(event.error)))
+        context.on("console", self._on_console)
+        context.on("response", self._on_response)
+        return context.new_page()
+
+    def signed_up(self, name: str) -> Page:
+        page = self.new()
+        page.goto("/")
+        page.get_by_role("navigation").get_by_role("link", name="Sign up").click()
+        page.get_by_label("Name").fill(name)
+        page.get_by_label("Email address").fill(address(name))
+        page.get_by_label("Password:", exact=True).fill("difference-engine")
+        page.get_by_label("Password confirmation:").fill("difference-engine")
+        page.get_by_role("button", name="Sign up").click()
+        expect(page.get_by_role("status")).to_contain_text(f"Welcome, {name}!")
+        return page
+
+    def staff(self) -> Page:
+        page = self.new()
+        page.goto("/")
+        page.get_by_role("navigation").get_by_role("link", name="Log in").click()
+        page.get_by_label("Email address").fill(STAFF)
+        page.get_by_label("Password").fill(os.environ["STAFF_PASSWORD"])
+        page.get_by_role("button", name="Log in").click()
+        expect(page.locator("main")).to_contain_text("You are signed in as Grace.")
+        return page
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.problems.append(f"{message.page.url}: {message.text}")
+
+    def _on_response(self, response: Response) -> None:
+        if response.status >= 500:
+            self.problems.append(f"{response.url}: HTTP {response.status}")
+
+
+def sign_up(visitors: Visitors) -> None:
+    """The welcome comes, the workflow sleeps, the wait is skipped, and the follow-up comes."""
+    page = visitors.signed_up("Ada")
+    page.get_by_role("link", name="Workflows").click()
+    page.get_by_role("link", name="Onboarding").click()
+    main = page.locator("main")
+    expect(main).to_contain_text("Waiting until")
+    assert subjects(page, to="Ada") == ["Welcome!"]
+
+    page.get_by_role("button", name="Skip the wait").click()
+    expect(page.get_by_role("status")).to_contain_text("The follow-up is on its way.")
+    expect(main).to_contain_text("Done.")
+    assert sorted(subjects(page, to="Ada")) == ["How's it going?", "Welcome!"]
+
+
+def orders(visitors: Visitors) -> None:
+    """One is shipped, one is too dear; a second window shows both without being loaded again."""
+    page = visitors.signed_up("Charles")
+    window = page.context.new_page()
+    for one in (page, window):
+        one.goto("/workflows/")
+        one.get_by_role("link", name="Orders").click()
+    expect(window.locator("main")).to_contain_text("No order was placed yet.")
+    stay(window)
+
+    # What the form offers first must work.
+    page.get_by_label("Ship to").fill("1 Dorset Street, London")
+    page.get_by_role("button", name="Order").click()
+    expect(page.get_by_role("status")).to_contain_text("is placed.")
+    row = window.get_by_role("row").filter(has_text="1 Dorset Street")
+    expect(row).to_contain_text("Kettle")
+    expect(row).to_contain_text("shipped")
+
+    page.get_by_label("Product").select_option(label="Bicycle (749.00, 2 in stock)")
+    page.get_by_label("Ship to").fill("2 Dorset Street, London")
+    page.get_by_role("button", name="Order").click()
+    row = window.get_by_role("row").filter(has_text="2 Dorset Street")
+    expect(row).to_contain_text("cancelled: the card's limit is 500.00")
+    assert stayed(window)
+
+
+def approval(visitors: Visitors) -> None:
+    """Staff approve what somebody asked for, whose open page comes to show it, and by whom."""
+    page = visitors.signed_up("Mary")
+    page.get_by_role("link", name="Workflows").click()
+    page.get_by_role("link", name="Approvals").click()
+    page.get_by_label("What").fill("A telescope")
+    page.get_by_role("button", name="Ask").click()
+    row = page.get_by_role("row").filter(has_text="A telescope")
+    expect(row).to_contain_text("waiting")
+    stay(page)
+
+    staff = visitors.staff()
+    staff.goto("/workflows/approvals/")
+    staff.get_by_role("link", name="A telescope").click()
+    staff.get_by_label("Reason").fill("For the comets.")
+    staff.get_by_role("button", name="Approve").click()
+    expect(staff.get_by_role("status")).to_contain_text("It is approved.")
+
+    expect(row).to_contain_text("approved")
+    assert stayed(page)
+    page.get_by_role("link", name="A telescope").click()
+    expect(page.locator("main")).to_contain_text(f"By {STAFF}")
+    expect(page.locator("main")).to_contain_text("For the comets.")
+
+
+def announcement(visitors: Visitors) -> None:
+    """Staff write to everybody, and watch until all of it is sent."""
+    visitors.signed_up("Sophie")
+    staff = visitors.staff()
+    staff.get_by_role("link", name="Announcements").click()
+    staff.get_by_label("Subject").fill("The engine runs")
+    staff.get_by_label("Text").fill("Come and see.")
+    staff.get_by_role("button", name="Send to everybody").click()
+    expect(staff.get_by_role("heading", name="Done")).to_be_visible()
+    assert "The engine runs" in subjects(staff, to="Sophie")
+
+
+def report(visitors: Visitors) -> None:
+    """Staff order a report, and its page waits until a worker has made it."""
+    staff = visitors.staff()
+    staff.get_by_role("link", name="Report").click()
+    staff.get_by_role("button", name="Make the report").click()
+    expect(staff.get_by_role("columnheader", name="Sign-ups")).to_be_visible()
+    expect(staff.get_by_role("row")).to_have_count(2)  # the head, and today
+
+
+def address(name: str) -> str:
+    return f"{name.lower()}@example.com"
+
+
+def subjects(page: Page, to: str) -> list[str]:
+    """What the page of sent e-mails shows for somebody, in a second window."""
+    window = page.context.new_page()
+    window.goto("/")
+    window.get_by_role("link", name="Sent e-mails").click()
+    expect(window.get_by_role("heading", name="Sent e-mails")).to_be_visible()
+    mails = window.get_by_role("article").filter(has_text=f"To {address(to)}")
+    found = mails.get_by_role("heading").all_inner_texts()
+    window.close()
+    return found
+
+
+def stay(page: Page) -> None:
+    """Mark the page, for `stayed` to tell whether it was loaded again since."""
+    page.evaluate("window.stayed = true")
+
+
+def stayed(page: Page) -> bool:
+    return page.evaluate("window.stayed === true")
+
+
+def main() -> None:
+    story = {function.__name__: function for function in STORIES}[sys.argv[1]]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=os.environ["CHROMIUM"], args=FLAGS)
+        visitors = Visitors(browser)
+        story(visitors)
+        assert not visitors.problems, "\n".join(visitors.problems)
+        browser.close()
+
+
+STORIES = (sign_up, orders, approval, announcement, report)
+
+if __name__ == "__main__":
+    main()
