@@ -21,7 +21,9 @@ import redis
 from django.conf import settings
 from django.db import connection
 
+from accounts.signals import user_signed_up
 from config.celery import app
+from tasks.emails import hand_over
 
 ROOT = settings.BASE_DIR
 
@@ -132,6 +134,16 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
     yield server
     server.client.close()
     server.process.end()
+
+
+@pytest.fixture(autouse=True)
+def no_other_backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A sign-up reaches no other backend's servers."""
+    receivers = [entry for entry in user_signed_up.receivers if entry[1]() is hand_over]
+    monkeypatch.setattr(user_signed_up, "receivers", receivers)
+    user_signed_up.sender_receivers_cache.clear()
+    yield
+    user_signed_up.sender_receivers_cache.clear()
 
 
 @pytest.fixture
