@@ -10,7 +10,7 @@ from slipway import Problem
 # after double quotes, double quotes within single ones.
 _LINE = re.compile(
     r"""(?:export\ )?([A-Za-z_][A-Za-z0-9_]*)=\s*
-    (?:'(?!".*"')([^']*)'\s*(?:\#[^']*)?|"((?:[^"\\#]|\\[^#])*)"|([^\s'"#]*)\s*(?:\#.*)?)""",
+    (?:'(?!".*"')([^']*)'\s*(?:\#[^']*)?|"((?:[^"\\#]|\\[^#])*)"|([^\s'"#]*)(?:\s+\#.*)?)""",
     re.VERBOSE,
 )
 _FORM = """\
