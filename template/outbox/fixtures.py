@@ -3,11 +3,11 @@
 from collections.abc import Callable
 
 import pytest
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django.fixtures import Settings
 
 
 @pytest.fixture
-def mail_server_down(settings: SettingsWrapper) -> Callable[[], None]:
+def mail_server_down(settings: Settings) -> Callable[[], None]:
     """The mail server is down, until this is called."""
     working = settings.EMAIL_BACKEND
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
