@@ -25,6 +25,13 @@ from django.db import connection
 from config.celery import app
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    # Celery 6 is going to leave the queue in `@shared_task(queue=…)` to the routes in the settings.
+    config.addinivalue_line(
+        "filterwarnings", r"ignore:\s*The 'queue' task attribute:DeprecationWarning"
+    )
+
+
 @pytest.fixture
 def run_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tasks run where they are published, without Redis and a worker. So do their errors."""

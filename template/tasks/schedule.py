@@ -56,7 +56,7 @@ def declared() -> list[Entry]:
 
 @receiver(post_migrate)
 def update_entries(sender: AppConfig, **kwargs: object) -> None:
-    """Create the entries that the database does not have, and remove those that are history."""
+    """Create the entries that the database does not have, and remove those that no app declares any more."""
     # `apps` is what has tables; it lacks the models after `migrate django_celery_beat zero`.
     migrated = kwargs.get("apps", apps).all_models
     if sender.name != "django_celery_beat" or not migrated["django_celery_beat"]:
@@ -83,6 +83,7 @@ def update_entries(sender: AppConfig, **kwargs: object) -> None:
 def _read(
     app: AppConfig,
     name: str,
+    /,
     task: str,
     cron: str = "",
     expires: int | None = None,
@@ -90,8 +91,11 @@ def _read(
 ) -> Entry:
     if unknown:
         raise _mistake(app, name, f"has {', '.join(unknown)}; known are task, cron and expires")
+    parts = str(cron).split()
     try:
-        schedule = crontab.from_string(" ".join(cron.split()))
+        if len(parts) != 5:
+            raise ValueError(f"it has {len(parts)} parts")
+        schedule = crontab.from_string(" ".join(parts))
     except (ValueError, ParseException) as error:
         raise _mistake(
             app, name, f'has cron="{cron}", which is not of the form "0 4 * * *" ({error})'

@@ -11,8 +11,9 @@ from announcements.models import Announcement
 from announcements.tasks import CONNECTIONS, continue_announcements, promise
 from celery_processes import add_chores
 from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
 from outbox.models import Email
-from tasks.fixtures import CeleryCommand, wait_until
+from tasks.fixtures import CeleryCommand, RedisServer, wait_until
 
 
 @pytest.fixture
@@ -46,6 +47,15 @@ def test_a_single_email_overtakes_an_announcement(celery: CeleryCommand):
     welcome = Email.objects.filter(kind=WELCOME)
     wait_until(lambda: welcome.exclude(sent_at=None).exists(), "the welcome")
     assert Email.objects.exclude(kind=FOLLOW_UP).filter(sent_at=None).exists()
+
+
+def test_beat_sends_a_task_to_its_own_queue(
+    celery: CeleryCommand, redis_server: RedisServer, every_second
+):
+    PeriodicTask.objects.filter(name="Send due e-mails").update(task=continue_announcements.name)
+    celery("beat")
+    wait_until(lambda: redis_server.client.llen("bulk"), "a message")
+    assert not redis_server.client.llen("celery")
 
 
 def test_a_killed_worker_loses_nobody(celery: CeleryCommand):
