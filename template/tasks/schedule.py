@@ -56,7 +56,7 @@ def declared() -> list[Entry]:
 
 @receiver(post_migrate)
 def update_entries(sender: AppConfig, **kwargs: object) -> None:
-    """Create the entries that the database does not have, and remove those that no app declares any more."""
+    """Create the entries that are missing, and remove those that no app declares any more."""
     # `apps` is what has tables; it lacks the models after `migrate django_celery_beat zero`.
     migrated = kwargs.get("apps", apps).all_models
     if sender.name != "django_celery_beat" or not migrated["django_celery_beat"]:
