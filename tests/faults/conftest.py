@@ -7,6 +7,6 @@ TEMPLATE = HERE.parent.parent / "template"
 
 pytest_plugins = [
     *(f"{file.parent.name}.fixtures" for file in TEMPLATE.glob("*/fixtures.py")),
-    # CELERY_processes.py, TEMPORAL_processes.py: what only these tests need of a part.
+    # `celery_processes.py` and the like: what only these tests need of a part.
     *(file.stem for file in HERE.glob("*_processes.py")),
 ]
