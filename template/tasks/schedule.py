@@ -49,7 +49,8 @@ def declared() -> list[Entry]:
             if "task" in fields:
                 entry = _read(app, name, **fields)
                 if name in entries:
-                    raise _mistake(app, name, f"stands there twice: {entries[name].description}")
+                    other = entries[name].description
+                    raise _mistake(app, name, f"has a name that is taken: {other}")
                 entries[name] = entry
     return list(entries.values())
 

@@ -102,7 +102,7 @@ def test_a_mistake_names_the_app_and_the_entry(schedules, fields, error):
 def test_two_apps_do_not_share_a_name(monkeypatch):
     again = {SWEEP: {"task": "invoices.tasks.send", "cron": "* * * * *"}}
     monkeypatch.setattr(apps.get_app_config("home"), "schedules", again, raising=False)
-    with pytest.raises(ImproperlyConfigured, match="twice"):
+    with pytest.raises(ImproperlyConfigured, match=r"taken: Declared in home/apps.py"):
         declared()
 
 
