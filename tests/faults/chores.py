@@ -1,4 +1,4 @@
-"""Tasks for the tests' workers: `celery -A config worker -I tasks.tests.chores`.
+"""Tasks for the tests' workers: `celery -A config worker -I chores`.
 
 With it, a worker is also in more of a hurry than usual.
 """
@@ -10,7 +10,6 @@ from pathlib import Path
 
 from celery import shared_task
 from celery.exceptions import SoftTimeLimitExceeded
-
 from tasks import recovery, worker
 
 recovery.LEASE, recovery.RENEWAL = 4, 0.5
