@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,7 @@ SETTINGS = {
     "core.hooksPath": os.devnull,
     "commit.gpgSign": "false",
     "gc.auto": "0",
+    "log.showRoot": "true",
     "merge.renames": "true",
     "merge.directoryRenames": "conflict",
     "rerere.enabled": "false",
@@ -48,7 +50,7 @@ Tree = dict[str, str]
 def run_git(folder: Path, *arguments: str, given: bytes = b"", **environment: str):
     """Run Git in *folder* and return what came of it."""
     outer = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    settings = [f"-c{name}={value}" for name, value in SETTINGS.items()]
+    settings = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
     return subprocess.run(
         ["git", "-C", str(folder), *settings, *arguments],
         input=given,
@@ -73,11 +75,17 @@ def tree(folder: Path, commit: str, *paths: str) -> Tree:
     return {path: about.split()[2] for about, path in entries}
 
 
-def history(folder: Path, paths: list[str]) -> set[tuple[str, str]]:
-    """Return every path and blob that was ever committed at *paths* below *folder*."""
+def history(folder: Path, parts: Parts) -> list[tuple[str, str]]:
+    """Return the path and blob of each file of a part that was ever added or changed, newest first.
+
+    Paths are relative to *folder*.
+    """
+    paths = [entry for part in parts.values() for entry in part["files"]]
     options = ("--raw", "-z", "--no-abbrev", "--no-renames", "--relative", "--format=")
     listed = git(folder, "log", "--full-history", *options, "HEAD", "--", *paths).split("\0")
-    return set(zip(listed[1::2], (entry.split()[3] for entry in listed[:-1:2]), strict=True))
+    return [
+        (path, about.split()[3]) for about, path in zip(listed[:-1:2], listed[1::2], strict=True)
+    ]
 
 
 class Slipway:
@@ -116,22 +124,21 @@ class Slipway:
 
     def origin(self, first: Tree) -> tuple[str, int, int]:
         """Return the commit that *first* is most like, how many of its files, and of how many."""
+        return max(self._likenesses(first), key=lambda found: 2 * found[1] - found[2])
+
+    def _likenesses(self, first: Tree) -> Iterator[tuple[str, int, int]]:
         first = {path: blob for path, blob in first.items() if path not in LOCKS}
-        best = ("", 0, 0)
         for commit in git(TEMPLATE, "log", "--full-history", "--format=%H", "--", ".").split():
             parts, files = self.at(commit)
             same = {path for path in files.keys() & first.keys() if files[path] == first[path]}
             there = {parts.of(path) for path in same if files[path] != EMPTY}
             wanted = limited(parts, files, there)
-            matched = len(same & wanted.keys())
-            if matched - (len(wanted) - matched) > best[1] - (best[2] - best[1]):
-                best = (commit, matched, len(wanted))
+            yield commit, len(same & wanted.keys()), len(wanted)
             if wanted == first:
-                break
-        return best
+                return
 
 
-def limited(parts: Parts, files: Tree, chosen: set) -> Tree:
+def limited(parts: Parts, files: Tree, chosen: Iterable[str | None]) -> Tree:
     """Return those of *files* that are shared or of a *chosen* part, without the locks."""
     return {
         path: blob
@@ -155,8 +162,10 @@ class Project:
             raise Refused(f"{folder} is inside of this repository.")
         if not (folder / "manage.py").exists():
             raise Refused(f"{folder} has no manage.py: it is no project.")
-        if run_git(folder, "rev-parse", "--is-inside-work-tree").returncode != 0:
-            raise Refused(f"{folder} is not in a Git repository, and Git does the merge.")
+        repository = run_git(folder, "rev-parse", "--is-inside-work-tree")
+        if repository.returncode != 0:
+            said = os.fsdecode(repository.stderr).strip()
+            raise Refused(f"{folder} is in no Git repository, and Git does the merge:\n{said}")
         if run_git(folder, "rev-parse", "--verify", "--quiet", "HEAD").returncode != 0:
             raise Refused(f"Nothing is committed in {folder}, so an update could not be undone.")
         if changed := git(folder, "status", "--porcelain", "--untracked-files=no"):
@@ -177,17 +186,27 @@ class Project:
             )
         return tree(self.folder, found[-1])
 
-    def version(self) -> str | None:
-        """Return the commit of the last update, if there was one."""
-        blob = self.files.get(VERSION)
-        return blob and git(self.folder, "cat-file", "blob", blob).strip()
+    def version(self) -> tuple[str, Tree] | None:
+        """Return the version of the last update, if there was one, and the files it led to."""
+        if VERSION not in self.files:
+            return None
+        version = git(self.folder, "cat-file", "blob", self.files[VERSION]).strip()
+        changed = git(self.folder, "log", "-1", "--format=%H", "--", VERSION).strip()
+        return version, tree(self.folder, changed)
 
-    def parts(self, parts: Parts) -> set[str]:
-        """Return the parts whose folders are here, and were Slipway's: not just of that name."""
-        paths = [entry for part in parts.values() for entry in part["files"]]
-        made = history(TEMPLATE, paths) & history(self.folder, paths)
-        ours = {parts.of(path) for path, blob in made if blob != EMPTY}
-        return (ours & {parts.holding(path) for path in self.files}) - {None}
+    def parts(self, parts: Parts) -> dict[str, Tree]:
+        """Return the parts whose folders are here, and what Slipway wrote for each at last.
+
+        An app of the user's own is no part, whatever its name.
+        """
+        here = {parts.holding(path) for path in self.files}
+        known = set(history(TEMPLATE, parts))
+        written: dict[str, Tree] = {}
+        for path, blob in history(self.folder, parts):
+            name = parts.of(path)
+            if name in here and (path, blob) in known:
+                written.setdefault(name, {}).setdefault(path, blob)
+        return {name: files for name, files in written.items() if {*files.values()} - {EMPTY}}
 
 
 def is_tool(path: str) -> bool:
@@ -200,31 +219,33 @@ def listed(title: str, paths: list[str]) -> str:
     return "\n".join([title, *(f"  {path}" for path in paths)])
 
 
-def find_base(project: Project, slipway: Slipway, given: str | None) -> str:
-    """Return the commit that the project was made from or last updated to, and say which it is."""
-    version = project.version()
+def find_base(project: Project, slipway: Slipway, given: str | None) -> tuple[str, Tree]:
+    """Return the commit that the project was made from or last updated to, and its files then."""
     if given:
-        return slipway.commit(given)
-    if version:
+        return slipway.commit(given), project.files
+    if updated := project.version():
+        version, _ = updated
         if run_git(ROOT, "merge-base", "--is-ancestor", version, slipway.head).returncode != 0:
             raise Refused(
                 f"{project.folder} is at {version}, which is not in the history of this clone's "
                 "HEAD. First: git pull"
             )
-        return version
-    base, matched, whole = slipway.origin(project.first())
-    found = base and f"{slipway.describe(base)}: {matched} of its {whole} files"
-    if matched < ENOUGH * whole or not base:
+        return updated
+    first = project.first()
+    base, matched, whole = slipway.origin(first)
+    found = f"{slipway.describe(base)}: {matched} of its {whole} files"
+    if matched < ENOUGH * whole:
         raise Refused(
-            f"The first commit of {project.folder} is like no commit of this clone"
-            + (f". The best is {found}" if found else "")
-            + ". If you know which it was made from, say --from COMMIT."
+            f"The first commit of {project.folder} is like no commit of this clone. The best is\n"
+            f"{found}. If you know which it was made from, say --from COMMIT."
         )
     print(f"{project.folder} was made from {found} are in its first commit.")
-    return base
+    return base, first
 
 
-def changes(project: Project, slipway: Slipway, base: str) -> tuple[Tree, Tree, set[str]]:
+def changes(
+    project: Project, slipway: Slipway, base: str, start: Tree
+) -> tuple[Tree, Tree, list[str]]:
     """Return the template at *base* and now, as far as the project has it, and its parts."""
     old_parts, old = slipway.at(base)
     new_parts, new = slipway.at(slipway.head)
@@ -232,17 +253,17 @@ def changes(project: Project, slipway: Slipway, base: str) -> tuple[Tree, Tree, 
         raise Refused(
             f"{slipway.describe(base)} has no parts.toml: a project of that age is not updated."
         )
-    has = project.parts(new_parts)
+    written = project.parts(new_parts)
+    at_start = {new_parts.holding(path) for path in start}
+    then = limited(old_parts, old, written.keys() & at_start)
+    # A part that was added later may have come from a later commit.
+    for name in written.keys() - at_start:
+        then |= written[name]
+    now = limited(new_parts, new, written.keys())
     lock = "flake.lock"
-    is_lock_unedited = lock in old and project.files.get(lock) == old[lock]
-    locks = [
-        {lock: files[lock]} if is_lock_unedited and lock in files else {} for files in (old, new)
-    ]
-    return (
-        limited(old_parts, old, has) | locks[0],
-        limited(new_parts, new, has) | locks[1],
-        has,
-    )
+    if lock in old and lock in new and project.files.get(lock) == old[lock]:
+        then[lock], now[lock] = old[lock], new[lock]
+    return then, now, sorted(written)
 
 
 def check_tools(project: Project, old: Tree, may_replace: bool) -> None:
@@ -327,8 +348,8 @@ def update(folder: Path, given: str | None, may_replace: bool) -> None:
     """Bring the project in *folder* up to this clone's HEAD, and say what came of it."""
     project = Project.at(folder)
     slipway = Slipway()
-    base = find_base(project, slipway, given)
-    old, new, parts = changes(project, slipway, base)
+    base, start = find_base(project, slipway, given)
+    old, new, parts = changes(project, slipway, base, start)
     if git(ROOT, "status", "--porcelain", "--", "template", "parts.toml"):
         print("This clone's template/ has uncommitted changes, which are left out.")
     if old == new:
@@ -356,7 +377,7 @@ def report(project, slipway, parts, gone, kept, conflicts) -> None:
     """Lock the packages, and say what was done and what is left to do."""
     folder = project.folder
     summary = git(folder, "diff", "--cached", "--shortstat", "HEAD").strip()
-    with_parts = f" with {', '.join(sorted(parts))}" if parts else ""
+    with_parts = f" with {', '.join(parts)}" if parts else ""
     print(f"{folder}{with_parts} is now {slipway.describe(slipway.head)}: {summary}.")
     if gone:
         print(listed("Changed by Slipway, but deleted by you. They stay deleted:", gone))
@@ -377,8 +398,8 @@ def report(project, slipway, parts, gone, kept, conflicts) -> None:
         else:
             git(folder, "add", "--", "uv.lock")
     print(
-        f"Nothing is committed. In {folder}: git diff --staged shows it, sh dev just test tries it, "
-        "and git reset --hard goes back."
+        f"Nothing is committed. In {folder}, git diff --staged shows it, sh dev just test tries "
+        "it, and git reset --hard goes back."
     )
 
 
