@@ -1,5 +1,3 @@
-"""Users, and the ledger of the e-mails that were promised to them."""
-
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
@@ -48,44 +46,3 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.email
-
-
-class Email(models.Model):
-    """A promise: one e-mail of one kind to one user. `accounts.ledger` keeps it.
-
-    The row is written in the transaction that gives the promise, and marked once the mail server
-    has accepted the message. It outlives brokers and workers.
-    """
-
-    WELCOME = "welcome"
-    FOLLOW_UP = "follow-up"
-
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="emails")
-    kind = models.CharField(max_length=64)
-    not_before = models.DateTimeField(
-        default=timezone.now,
-        help_text="When it is due; while it is being sent, when others may try again.",
-    )
-    claim = models.UUIDField(null=True, unique=True, editable=False, help_text="Who is sending it.")
-    attempts = models.PositiveSmallIntegerField(default=0)
-    sent_at = models.DateTimeField(null=True, blank=True)
-    failed_at = models.DateTimeField(
-        null=True, blank=True, help_text="When it was given up, for example an unknown address."
-    )
-    error = models.TextField(blank=True, help_text="What went wrong at the last attempt.")
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["user", "kind"], name="email_once_per_user_and_kind"),
-        ]
-        indexes = [
-            models.Index(
-                fields=["not_before"],
-                condition=models.Q(sent_at=None, failed_at=None),
-                name="email_unsent",
-            ),
-        ]
-        ordering = ["-pk"]
-
-    def __str__(self) -> str:
-        return f"{self.kind} to {self.user}"

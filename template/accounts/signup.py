@@ -6,8 +6,11 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from . import ledger
-from .models import Email, User
+from outbox.delivery import State, deliver
+from outbox.promises import promise
+
+from .emails import FOLLOW_UP, WELCOME
+from .models import User
 from .signals import user_signed_up
 
 FOLLOW_UP_AFTER = timedelta(hours=24)
@@ -18,8 +21,8 @@ class SignUp:
     """A new account."""
 
     user: User
+    # Nobody took the welcome e-mail over yet. It will be late, but it is not lost.
     delayed: bool = False
-    """Nobody took the welcome e-mail over yet. It will be late, but it is not lost."""
 
 
 def sign_up(email: str, name: str, password: str) -> SignUp:
@@ -30,13 +33,8 @@ def sign_up(email: str, name: str, password: str) -> SignUp:
     """
     with transaction.atomic():
         user = User.objects.create_user(email, password, name=name)
-        now = timezone.now()
-        Email.objects.bulk_create(
-            [
-                Email(user=user, kind=Email.WELCOME, not_before=now),
-                Email(user=user, kind=Email.FOLLOW_UP, not_before=now + FOLLOW_UP_AFTER),
-            ]
-        )
+        promise([user.pk], WELCOME)
+        promise([user.pk], FOLLOW_UP, not_before=timezone.now() + FOLLOW_UP_AFTER)
         signup = SignUp(user)
         # Robust: the user exists by then, so an error there must not answer the request.
         # (A lambda: Django 5.2 cannot log the error of a functools.partial.)
@@ -50,5 +48,4 @@ def _hand_over(signup: SignUp) -> None:
         answers = user_signed_up.send_robust(sender=User, user=signup.user)
         signup.delayed = any(isinstance(answer, Exception) for _, answer in answers)
     else:
-        delivery = ledger.deliver(signup.user.pk, Email.WELCOME)
-        signup.delayed = delivery.state is not ledger.State.SENT
+        signup.delayed = deliver(signup.user.pk, WELCOME).state is not State.SENT

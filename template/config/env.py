@@ -1,5 +1,6 @@
 """Reading settings from the environment, with errors that say what to do."""
 
+import math
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,12 +15,22 @@ env = environ.Env()
 env.read_env(BASE_DIR / ".env")
 
 
+def text(name: str, default: str = "") -> str:
+    """A text. A variable that is set to nothing counts as not set, here and below."""
+    return env.str(name, "").strip() or default
+
+
+def texts(name: str) -> list[str]:
+    """A list of texts, separated by commas."""
+    return [part.strip() for part in text(name).split(",") if part.strip()]
+
+
 def boolean(name: str, default: bool) -> bool:
     """A switch: ``true`` or ``false`` (also ``on``/``off``, ``yes``/``no``, ``1``/``0``).
 
     Anything else is refused, because a typing error must not turn a switch off in silence.
     """
-    value = env.str(name, "").strip().lower()
+    value = text(name).lower()
     if value in {"true", "on", "yes", "1"}:
         return True
     if value in {"false", "off", "no", "0"}:
@@ -29,9 +40,21 @@ def boolean(name: str, default: bool) -> bool:
     return default
 
 
+def number(name: str, default: float, minimum: float = 0) -> float:
+    """A number such as ``3`` or ``0.5``, not below ``minimum``."""
+    value = text(name) or str(default)
+    try:
+        result = float(value)
+    except ValueError:
+        result = math.nan
+    if not minimum <= result < math.inf:
+        raise malformed(name, value, f"a number from {minimum:g} on")
+    return int(result) if result.is_integer() else result
+
+
 def port(name: str, default: int) -> int:
     """A TCP port, from 1 to 65535."""
-    value = env.str(name, "") or str(default)
+    value = text(name) or str(default)
     if not re.fullmatch(r"[0-9]{1,5}", value) or not 1 <= int(value) <= 65535:
         raise malformed(name, value, "a port from 1 to 65535")
     return int(value)
@@ -39,7 +62,7 @@ def port(name: str, default: int) -> int:
 
 def url(name: str, default: str, schemes: tuple[str, ...]) -> str:
     """An address such as ``https://example.com:8443/`` whose scheme is one of ``schemes``."""
-    value = env.str(name, "") or default
+    value = text(name) or default
     try:
         parts = urlsplit(value)
         accepted = parts.scheme in schemes and (parts.port or True)
@@ -61,5 +84,5 @@ def missing(name: str, why: str) -> ImproperlyConfigured:
     """The error for a variable that must be set with DEBUG off."""
     return ImproperlyConfigured(
         f"{name} is not set: {why} In development, run the command through `nix develop` or"
-        f" `sh dev`, which set DJANGO_DEBUG=true unless .env sets it."
+        " `sh dev`, which turn DEBUG on unless DJANGO_DEBUG says otherwise."
     )

@@ -4,20 +4,20 @@ Codespaces sets these variables:
 https://docs.github.com/en/codespaces/developing-in-a-codespace/default-environment-variables-for-your-codespace
 """
 
-from config.env import env
+from config.env import text
 
 
 def is_forwarded() -> bool:
     """Whether this machine is a Codespace, whose ports are reached through a public proxy."""
-    return bool(env.str("CODESPACE_NAME", ""))
+    return bool(text("CODESPACE_NAME"))
 
 
 def host(port: int) -> str:
     """The host name under which a browser reaches ``port``, for example in ALLOWED_HOSTS."""
     if not is_forwarded():
         return "localhost"
-    domain = env.str("GITHUB_CODESPACES_PORT_FORWARDING_DOMAIN", "") or "app.github.dev"
-    return f"{env.str('CODESPACE_NAME')}-{port}.{domain}"
+    domain = text("GITHUB_CODESPACES_PORT_FORWARDING_DOMAIN") or "app.github.dev"
+    return f"{text('CODESPACE_NAME')}-{port}.{domain}"
 
 
 def address(port: int) -> str:

@@ -1,20 +1,30 @@
-"""Settings for the tests: development's, with a data folder of their own.
+"""Settings for the tests: development's, which lead to no running server.
 
-So tests run beside a running stack and never meet its database, its mails or its heartbeats.
+So tests run beside a running stack, whatever the environment and ``.env`` say, and never meet its
+Redis, its workflows, its mails or its heartbeats. Only ``DATABASE_URL`` counts: Django's tests make
+a database of their own on that server.
 """
 
 import atexit
 import os
+import re
 import shutil
 import tempfile
+from pathlib import Path
 
+ROOT = Path(__file__).resolve().parent.parent
 DATA_DIR = tempfile.mkdtemp(prefix="test-")
 atexit.register(shutil.rmtree, DATA_DIR, ignore_errors=True)
 
-os.environ["DJANGO_DEBUG"] = "true"
-os.environ["DATA_DIR"] = DATA_DIR
+for example in [ROOT / ".env.example", *ROOT.glob("*/.env.example")]:
+    for name in re.findall(r"^(?:# )?([A-Z][A-Z0-9_]*)=", example.read_text(), re.MULTILINE):
+        if name != "DATABASE_URL":
+            # Nobody listens on port 1; set to nothing, a variable has its default.
+            os.environ[name] = "1" if name.endswith("_PORT") else ""
+os.environ |= {"DATA_DIR": DATA_DIR, "DJANGO_DEBUG": "true"}
 # The stack in whose shell the tests may have been started.
-os.environ.pop("PC_SOCKET_PATH", None)
+for name in ("PC_SOCKET_PATH", "PC_PROC_NAME", "PC_REPLICA_NUM"):
+    os.environ.pop(name, None)
 
 from config.settings import *  # noqa: E402, F403
 

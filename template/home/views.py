@@ -5,32 +5,31 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from stack import client
-
 from . import mailbox
+from . import processes as stack
 from .health import check_dependencies
 
 
 @require_safe
 def start(request: HttpRequest) -> HttpResponse:
-    """The start page: who is signed in, what runs, and what each backend has to show."""
-    fragments = [
-        app.start_page_template
-        for app in apps.get_app_configs()
-        if hasattr(app, "start_page_template")
-    ]
-    return render(
-        request,
-        "home/start.html",
-        {"fragments": fragments, "mailbox": mailbox.folder(), **_processes()},
-    )
+    """The start page: who is signed in, what runs, and what each app has to show."""
+    configs = list(apps.get_app_configs())
+    context = {
+        "fragments": [
+            app.start_page_template for app in configs if hasattr(app, "start_page_template")
+        ],
+        "pages": [app for app in configs if hasattr(app, "title") and hasattr(app, "url_prefix")],
+        "mailbox": mailbox.folder(),
+        "processes": _processes(),
+    }
+    return render(request, "home/start.html", context)
 
 
 @never_cache
 @require_safe
 def processes(request: HttpRequest) -> HttpResponse:
     """The live state of the processes, which the start page asks for again and again."""
-    return render(request, "home/_processes.html", _processes())
+    return render(request, "home/_processes.html", {"processes": _processes()})
 
 
 @require_safe
@@ -52,6 +51,6 @@ def health(request: HttpRequest) -> JsonResponse:
     return JsonResponse(results, status=200 if healthy else 503)
 
 
-def _processes() -> dict:
+def _processes() -> list[stack.Process] | None:
     # Outside development somebody else runs the processes, and a visitor need not know them.
-    return {"processes": client.processes() if settings.DEBUG else None}
+    return stack.running() if settings.DEBUG else None

@@ -3,20 +3,20 @@
 from django.contrib.messages import constants as messages
 
 from config import forwarding
-from config.env import BASE_DIR, boolean, env, missing, port, url
+from config.env import BASE_DIR, boolean, env, missing, port, text, texts, url
 
-# Off unless asked for, so that a forgotten variable in production is safe.
-# `nix develop` and `sh dev` ask for it.
-DEBUG = boolean("DJANGO_DEBUG", default=False)
+# On in the development environment, whose shell sets DEV_ROOT. Off anywhere else, so that a
+# forgotten variable in production is safe.
+DEBUG = boolean("DJANGO_DEBUG", default=bool(text("DEV_ROOT")))
 
-PROJECT_NAME = env.str("PROJECT_NAME", "")
+PROJECT_NAME = text("PROJECT_NAME")
 if not PROJECT_NAME:
     if not DEBUG:
         # A container's folder is /app for everybody, and names derived from it would collide.
         raise missing("PROJECT_NAME", "with DEBUG off the project does not guess its name.")
     PROJECT_NAME = BASE_DIR.name
 
-SECRET_KEY = env.str("DJANGO_SECRET_KEY", "")
+SECRET_KEY = text("DJANGO_SECRET_KEY")
 if not SECRET_KEY:
     if not DEBUG:
         raise missing("DJANGO_SECRET_KEY", "with DEBUG off it must be a long random string.")
@@ -24,8 +24,8 @@ if not SECRET_KEY:
 
 DJANGO_PORT = port("DJANGO_PORT", 8000)
 
-ALLOWED_HOSTS = env.list("DJANGO_ALLOWED_HOSTS", default=[])
-CSRF_TRUSTED_ORIGINS = env.list("DJANGO_CSRF_TRUSTED_ORIGINS", default=[])
+ALLOWED_HOSTS = texts("DJANGO_ALLOWED_HOSTS")
+CSRF_TRUSTED_ORIGINS = texts("DJANGO_CSRF_TRUSTED_ORIGINS")
 if DEBUG:
     ALLOWED_HOSTS += [".localhost", "127.0.0.1", "[::1]", forwarding.host(DJANGO_PORT)]
     CSRF_TRUSTED_ORIGINS += forwarding.origins(DJANGO_PORT)
@@ -34,16 +34,19 @@ if DEBUG:
     CSRF_COOKIE_NAME = f"csrftoken-{DJANGO_PORT}"
 
 # Where this machine keeps its state: the database, mails, logs.
-DATA_DIR = BASE_DIR / env.str("DATA_DIR", ".data")
+DATA_DIR = BASE_DIR / text("DATA_DIR", ".data")
 if DEBUG:
     DATA_DIR.mkdir(parents=True, exist_ok=True)
 
 
 # Applications
 
+# The apps of this project need no line here: see `config/local_apps.py`. These come first, so that
+# their templates do.
 INSTALLED_APPS = [
     "home",
     "accounts",
+    "outbox",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -116,8 +119,8 @@ EMAIL_URL = url(
     schemes=("smtp", "smtp+tls", "smtp+ssl", "filemail", "consolemail"),
 )
 vars().update(env.email_url_config(EMAIL_URL))
-EMAIL_TIMEOUT = 10  # seconds for each step; accounts.ledger.LEASE must exceed all of them
-DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "noreply@example.com")
+EMAIL_TIMEOUT = 10  # seconds for each step; outbox.delivery.LEASE must exceed all of them
+DEFAULT_FROM_EMAIL = text("DEFAULT_FROM_EMAIL", "noreply@example.com")
 
 
 # Users
@@ -144,10 +147,12 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 
 
-# Static files
+# Static files, and what users upload
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
+MEDIA_URL = "media/"
+MEDIA_ROOT = DATA_DIR / "media"
 if not DEBUG:
     # The development server serves them itself.
     MIDDLEWARE.insert(1, "whitenoise.middleware.WhiteNoiseMiddleware")

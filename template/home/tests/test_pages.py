@@ -2,29 +2,14 @@ import json
 
 import pytest
 from django.apps import apps
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.core.mail import send_mail
 from django.urls import reverse
 from django.views.defaults import permission_denied, server_error
 
 from accounts.models import User
-from home import health
-from stack import client as stack_client
-from stack.client import Process
-
-
-def process(**fields) -> Process:
-    defaults = {
-        "name": "django",
-        "status": "Running",
-        "ready": True,
-        "has_probe": True,
-        "restarts": 0,
-        "uptime": 5.0,
-        "exit_code": 0,
-        "pid": 1,
-    }
-    return Process(**defaults | fields)
+from home import health, processes
+from home.processes import Process
 
 
 @pytest.fixture
@@ -34,34 +19,53 @@ def development(settings):
 
 @pytest.mark.django_db
 def test_the_start_page_shows_every_process_and_its_state(client, development, monkeypatch):
-    running = [
-        process(),
-        process(name="mailer", ready=False),
-        process(name="one", status="Skipped", ready=False),
-    ]
-    monkeypatch.setattr(stack_client, "processes", lambda: running)
+    running = [Process("django", "ready", "good", 0), Process("mailer", "starting", "waiting", 3)]
+    monkeypatch.setattr(processes, "running", lambda: running)
 
-    rows = client.get("/").content.decode().split("<tr>")[2:]
+    page = client.get("/").content.decode()
 
-    states = {row.split("</td>")[0].split("<td>")[1]: row for row in rows}
-    assert "ready" in states["django"]
-    assert "starting" in states["mailer"]
-    assert "skipped" in states["one"]
+    assert '<td>django</td>\n        <td class="state"><span class="dot good"></span>ready' in page
+    assert '<span class="dot waiting"></span>starting</td>\n        <td class="number">3' in page
 
 
 @pytest.mark.django_db
-def test_without_a_stack_the_start_page_says_how_to_start_one(client, development, monkeypatch):
-    monkeypatch.setattr(stack_client, "processes", lambda: None)
+def test_without_a_stack_the_start_page_says_how_to_start_one(client, development):
     assert "just up" in client.get("/").content.decode()
 
 
 @pytest.mark.django_db
 def test_outside_development_visitors_see_no_processes_and_no_mails(client, monkeypatch):
-    monkeypatch.setattr(stack_client, "processes", lambda: [process(name="secret-process")])
+    secret = Process("secret-process", "ready", "good", 0)
+    monkeypatch.setattr(processes, "running", lambda: [secret])
 
     assert "secret-process" not in client.get("/").content.decode()
     assert "secret-process" not in client.get(reverse("processes")).content.decode()
     assert client.get(reverse("mails")).status_code == 404
+
+
+@pytest.mark.django_db
+def test_the_start_page_leads_to_the_pages_that_apps_declare(client, monkeypatch):
+    config = apps.get_app_config("outbox")
+    about = {"title": "Invoices", "purpose": "who owes what", "url_prefix": "invoices"}
+    for name, value in about.items():
+        monkeypatch.setattr(config, name, value, raising=False)
+
+    page = client.get("/").content.decode()
+
+    assert '<a href="/invoices/">Invoices</a>' in page
+    assert "who owes what" in page
+
+
+def test_an_app_without_what_it_needs_does_not_start(monkeypatch):
+    needs = {"carrier_pigeons": "add-pigeons"}
+    monkeypatch.setattr(apps.get_app_config("outbox"), "needs", needs, raising=False)
+
+    with pytest.raises(ImproperlyConfigured) as refused:
+        apps.get_app_config("home").ready()
+
+    assert "outbox/ needs carrier_pigeons/" in str(refused.value)
+    assert "<slipway>#add-pigeons" in str(refused.value)
+    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.django_db

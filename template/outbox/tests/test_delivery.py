@@ -1,4 +1,4 @@
-"""The promises of the ledger: none lost, none doubled."""
+"""What `outbox.delivery` promises: none lost, none doubled."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -6,15 +6,19 @@ from itertools import pairwise
 from smtplib import SMTPDataError, SMTPRecipientsRefused, SMTPServerDisconnected
 
 import pytest
+from django.apps import apps
 from django.core import mail
 from django.core.mail import EmailMessage
 from django.core.management import call_command
 from django.db import connection, transaction
 from django.utils import timezone
 
-from accounts import ledger
-from accounts.ledger import State
-from accounts.models import Email, User
+from accounts.emails import FOLLOW_UP, WELCOME
+from accounts.models import User
+from outbox import delivery
+from outbox.delivery import State
+from outbox.models import Email
+from outbox.promises import promise
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -26,7 +30,7 @@ def user():
 
 @pytest.fixture
 def welcome(user):
-    return Email.objects.create(user=user, kind=Email.WELCOME)
+    return Email.objects.create(user=user, kind=WELCOME)
 
 
 @pytest.fixture
@@ -45,18 +49,18 @@ def mail_server(monkeypatch):
 
 
 def test_a_second_delivery_sends_nothing(user, welcome):
-    assert ledger.deliver(user.pk, Email.WELCOME).state is State.SENT
-    assert ledger.deliver(user.pk, Email.WELCOME).state is State.ALREADY_SENT
+    assert delivery.deliver(user.pk, WELCOME).state is State.SENT
+    assert delivery.deliver(user.pk, WELCOME).state is State.ALREADY_SENT
     assert len(mail.outbox) == 1
 
 
 def test_of_many_workers_one_sends(user):
-    kinds = [Email.WELCOME, Email.FOLLOW_UP]
+    kinds = [WELCOME, FOLLOW_UP]
     Email.objects.bulk_create(Email(user=user, kind=kind) for kind in kinds)
 
     def work(kind):
         try:
-            return ledger.deliver(user.pk, kind).state
+            return delivery.deliver(user.pk, kind).state
         finally:
             connection.close()
 
@@ -69,22 +73,22 @@ def test_of_many_workers_one_sends(user):
 
 def test_an_email_is_not_sent_before_it_is_due(user):
     later = timezone.now() + timedelta(hours=1)
-    Email.objects.create(user=user, kind=Email.FOLLOW_UP, not_before=later)
+    Email.objects.create(user=user, kind=FOLLOW_UP, not_before=later)
 
-    delivery = ledger.deliver(user.pk, Email.FOLLOW_UP)
+    result = delivery.deliver(user.pk, FOLLOW_UP)
 
-    assert delivery.state is State.WAITING
-    assert 3500 < delivery.retry_in <= 3600
+    assert result.state is State.WAITING
+    assert 3500 < result.retry_in <= 3600
     assert mail.outbox == []
 
 
 def test_bringing_forward_makes_it_due(user):
     later = timezone.now() + timedelta(hours=1)
-    Email.objects.create(user=user, kind=Email.FOLLOW_UP, not_before=later)
+    Email.objects.create(user=user, kind=FOLLOW_UP, not_before=later)
 
-    ledger.bring_forward(user.pk, Email.FOLLOW_UP)
+    delivery.bring_forward(user.pk, FOLLOW_UP)
 
-    assert ledger.deliver(user.pk, Email.FOLLOW_UP).state is State.SENT
+    assert delivery.deliver(user.pk, FOLLOW_UP).state is State.SENT
 
 
 def test_bringing_forward_does_not_shorten_a_lease(user, welcome, mail_server, monkeypatch):
@@ -92,22 +96,22 @@ def test_bringing_forward_does_not_shorten_a_lease(user, welcome, mail_server, m
     seen = []
 
     def send(message):
-        ledger.bring_forward(user.pk, Email.WELCOME)
-        seen.append(ledger.deliver(user.pk, Email.WELCOME).state)
+        delivery.bring_forward(user.pk, WELCOME)
+        seen.append(delivery.deliver(user.pk, WELCOME).state)
 
     monkeypatch.setattr(EmailMessage, "send", send)
-    assert ledger.deliver(user.pk, Email.WELCOME).state is State.SENT
+    assert delivery.deliver(user.pk, WELCOME).state is State.SENT
     assert seen == [State.WAITING]
 
 
 def test_a_sender_that_died_is_replaced_when_its_lease_is_over(user, welcome, mail_server):
     mail_server.append(KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
-        ledger.deliver(user.pk, Email.WELCOME)
+        delivery.deliver(user.pk, WELCOME)
     # As a kill leaves it: claimed, nobody there to settle it.
     Email.objects.update(claim="7b0ed2a8-6c0f-4b0e-8a52-1b9a5c1f0d11", not_before=timezone.now())
 
-    assert ledger.deliver(user.pk, Email.WELCOME).state is State.SENT
+    assert delivery.deliver(user.pk, WELCOME).state is State.SENT
 
 
 def test_a_sender_that_lost_its_claim_does_not_settle_the_row(user, welcome, monkeypatch):
@@ -116,7 +120,7 @@ def test_a_sender_that_lost_its_claim_does_not_settle_the_row(user, welcome, mon
         raise SMTPServerDisconnected("at last")
 
     monkeypatch.setattr(EmailMessage, "send", hang)
-    ledger.deliver(user.pk, Email.WELCOME)
+    delivery.deliver(user.pk, WELCOME)
 
     welcome.refresh_from_db()
     assert str(welcome.claim) == "7b0ed2a8-6c0f-4b0e-8a52-1b9a5c1f0d11"
@@ -126,12 +130,12 @@ def test_a_refusal_that_passes_is_tried_again_later_and_later(user, welcome, mai
     waits = []
     for _ in range(4):
         mail_server.append(SMTPServerDisconnected("try later"))
-        waits.append(ledger.deliver(user.pk, Email.WELCOME).retry_in)
+        waits.append(delivery.deliver(user.pk, WELCOME).retry_in)
         Email.objects.update(not_before=timezone.now())
 
     assert waits[0] < 20
     assert all(later > earlier for earlier, later in pairwise(waits))
-    assert ledger.deliver(user.pk, Email.WELCOME).state is State.SENT
+    assert delivery.deliver(user.pk, WELCOME).state is State.SENT
     welcome.refresh_from_db()
     assert welcome.error == ""
 
@@ -146,46 +150,100 @@ def test_a_refusal_that_passes_is_tried_again_later_and_later(user, welcome, mai
 def test_a_refusal_for_good_is_final(user, welcome, mail_server, refusal):
     mail_server.append(refusal)
 
-    assert ledger.deliver(user.pk, Email.WELCOME).state is State.FAILED
-    assert ledger.deliver(user.pk, Email.WELCOME).state is State.FAILED
+    assert delivery.deliver(user.pk, WELCOME).state is State.FAILED
+    assert delivery.deliver(user.pk, WELCOME).state is State.FAILED
     assert mail.outbox == []
     welcome.refresh_from_db()
     assert welcome.error.startswith(type(refusal).__name__)
 
 
 def test_it_gives_up_in_the_end(user, welcome, mail_server):
-    Email.objects.update(attempts=ledger.MAX_ATTEMPTS - 1)
+    Email.objects.update(attempts=delivery.MAX_ATTEMPTS - 1)
     mail_server.append(SMTPServerDisconnected("still down"))
 
-    assert ledger.deliver(user.pk, Email.WELCOME).state is State.FAILED
-    assert not ledger.due().exists()
+    assert delivery.deliver(user.pk, WELCOME).state is State.FAILED
+    assert not delivery.due().exists()
 
 
-def test_an_error_of_ours_is_raised_and_the_email_kept(user):
-    Email.objects.create(user=user, kind="unheard-of")
+def break_down(email):
+    raise ZeroDivisionError("division by zero")
 
-    with pytest.raises(KeyError):
-        ledger.deliver(user.pk, "unheard-of")
 
-    assert Email.objects.get().error == "KeyError: 'unheard-of'"
-    assert ledger.deliver(user.pk, "unheard-of").state is State.WAITING
+def good_news(email):
+    return f"News {email.reference}", "There is some."
+
+
+@pytest.fixture
+def declare(monkeypatch):
+    """Declares kinds of e-mail, as an app does in its config."""
+
+    def declare(**emails):
+        config = apps.get_app_config("outbox")
+        paths = {kind: f"{__name__}.{writer.__name__}" for kind, writer in emails.items()}
+        monkeypatch.setattr(config, "emails", paths, raising=False)
+
+    return declare
+
+
+def test_an_error_of_ours_is_raised_and_the_email_kept(user, declare):
+    declare(broken=break_down)
+    promise([user.pk], "broken")
+
+    with pytest.raises(ZeroDivisionError):
+        delivery.deliver(user.pk, "broken")
+
+    assert Email.objects.get().error == "ZeroDivisionError: division by zero"
+    assert delivery.deliver(user.pk, "broken").state is State.WAITING
+
+
+def test_one_that_cannot_be_written_does_not_hold_up_the_others(user, declare):
+    declare(broken=break_down, news=good_news)
+    promise([user.pk], "broken")
+    promise([user.pk], "news", reference="42")
+
+    assert delivery.deliver_due() == 1
+
+    assert [m.subject for m in mail.outbox] == ["News 42"]
+    assert Email.objects.get(kind="broken").error == "ZeroDivisionError: division by zero"
+
+
+def test_a_kind_that_no_app_declares_waits_until_one_does(user, declare):
+    promise([user.pk], "news", reference="42")
+
+    assert delivery.deliver_due() == 0
+    assert delivery.deliver(user.pk, "news", "42").state is State.WAITING
+    assert Email.objects.get().attempts == 0
+
+    declare(news=good_news)
+    assert delivery.deliver_due() == 1
+
+
+def test_an_email_has_a_reference_of_its_own(user, declare):
+    declare(news=good_news)
+    promise([user.pk], "news", reference="1")
+    promise([user.pk], "news", reference="2")
+
+    assert delivery.deliver(user.pk, "news", "2").state is State.SENT
+    assert delivery.deliver(user.pk, "news", "3").state is State.FAILED
+    assert delivery.deliver(user.pk, "news").state is State.FAILED
+    assert [m.subject for m in mail.outbox] == ["News 2"]
 
 
 def test_a_promise_that_was_never_given_fails(user):
-    assert ledger.deliver(user.pk, Email.WELCOME).state is State.FAILED
+    assert delivery.deliver(user.pk, WELCOME).state is State.FAILED
 
 
 def test_a_delivery_inside_a_transaction_is_refused(user, welcome):
     with pytest.raises(RuntimeError), transaction.atomic():
-        ledger.deliver(user.pk, Email.WELCOME)
+        delivery.deliver(user.pk, WELCOME)
     assert mail.outbox == []
 
 
 def test_each_copy_of_an_email_has_the_same_message_id(user, welcome):
-    ledger.deliver(user.pk, Email.WELCOME)
+    delivery.deliver(user.pk, WELCOME)
     # As a kill between the mail server's accept and the mark leaves it.
     Email.objects.update(sent_at=None, not_before=timezone.now())
-    ledger.deliver(user.pk, Email.WELCOME)
+    delivery.deliver(user.pk, WELCOME)
 
     first, second = (message.extra_headers["Message-ID"] for message in mail.outbox)
     assert first == second
@@ -193,7 +251,7 @@ def test_each_copy_of_an_email_has_the_same_message_id(user, welcome):
 
 def test_the_command_sends_what_is_due(user, welcome, capsys):
     later = timezone.now() + timedelta(hours=1)
-    Email.objects.create(user=user, kind=Email.FOLLOW_UP, not_before=later)
+    Email.objects.create(user=user, kind=FOLLOW_UP, not_before=later)
 
     call_command("send_due_emails")
 

@@ -1,6 +1,6 @@
 from django.core.management.base import BaseCommand
 
-from accounts import ledger
+from outbox.delivery import deliver_due
 
 
 class Command(BaseCommand):
@@ -10,4 +10,4 @@ class Command(BaseCommand):
     )
 
     def handle(self, **options) -> None:
-        self.stdout.write(f"{ledger.deliver_due()} e-mails sent.")
+        self.stdout.write(f"{deliver_due()} e-mails sent.")

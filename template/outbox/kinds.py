@@ -1,0 +1,54 @@
+"""The kinds of e-mail that the installed apps declare, and the message of a row.
+
+    class InvoicesConfig(AppConfig):
+        emails = {"invoice": "invoices.emails.invoice"}
+
+The function takes the row, an `outbox.models.Email`, and returns the subject and the text. With
+``bulk_emails`` instead, the app sends the e-mails itself; nobody else hands them out one by one.
+"""
+
+from collections.abc import Callable
+from email.utils import parseaddr
+
+from django.apps import apps
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.utils.module_loading import import_string
+
+from .models import Email
+
+
+def bulk() -> set[str]:
+    """The kinds that their own apps send in bulk."""
+    return set(_declared("bulk_emails"))
+
+
+def all_kinds() -> set[str]:
+    """Every kind that an installed app can write."""
+    return set(_declared("emails", "bulk_emails"))
+
+
+def compose(email: Email) -> EmailMessage:
+    """Return the message that keeps this promise. Raises `KeyError` for an undeclared kind."""
+    write: Callable[[Email], tuple[str, str]] = import_string(
+        _declared("emails", "bulk_emails")[email.kind]
+    )
+    subject, body = write(email)
+    _, sender = parseaddr(settings.DEFAULT_FROM_EMAIL)
+    row = ".".join(filter(None, [email.kind, email.reference, str(email.user_id), str(email.pk)]))
+    return EmailMessage(
+        subject,
+        body,
+        to=[email.user.email],
+        # Always the same for this row: a receiver can recognise a second copy.
+        headers={"Message-ID": f"<{row}@{sender.rpartition('@')[2]}>"},
+    )
+
+
+def _declared(*attributes: str) -> dict[str, str]:
+    return {
+        kind: path
+        for app in apps.get_app_configs()
+        for attribute in attributes
+        for kind, path in getattr(app, attribute, {}).items()
+    }

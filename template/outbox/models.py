@@ -1,0 +1,48 @@
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+
+class Email(models.Model):
+    """A promise: one e-mail of one kind to one user, about one thing.
+
+    `outbox.promises` writes the row in the transaction that gives the promise, and
+    `outbox.delivery` marks it once the mail server has accepted the message. It outlives brokers
+    and workers.
+    """
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="emails"
+    )
+    kind = models.CharField(max_length=64)
+    reference = models.CharField(
+        max_length=64, blank=True, help_text="What it is about, for example the key of an order."
+    )
+    not_before = models.DateTimeField(
+        default=timezone.now,
+        help_text="When it is due; while it is being sent, when others may try again.",
+    )
+    claim = models.UUIDField(null=True, unique=True, editable=False, help_text="Who is sending it.")
+    attempts = models.PositiveSmallIntegerField(default=0)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    failed_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it was given up, for example an unknown address."
+    )
+    error = models.TextField(blank=True, help_text="What went wrong at the last attempt.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "kind", "reference"], name="email_once"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["not_before"],
+                condition=models.Q(sent_at=None, failed_at=None),
+                name="email_unsent",
+            ),
+            models.Index(fields=["kind", "reference"], name="email_kind"),
+        ]
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.reference}".strip() + f" to user {self.user_id}"

@@ -1,0 +1,52 @@
+"""Gives promises, takes them back, and says how far they are kept."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db.models import Count, QuerySet
+from django.utils import timezone
+
+from .models import Email
+
+
+def promise(
+    user_ids: Iterable[int], kind: str, *, reference: str = "", not_before: datetime | None = None
+) -> None:
+    """Promise an e-mail to each of these users, due now or at ``not_before``.
+
+    Call it in the transaction whose outcome the e-mails tell. A promise that was given before stays
+    as it is, so a step that runs twice promises once. ``kind`` is one that an app declares.
+    """
+    due = not_before or timezone.now()
+    Email.objects.bulk_create(
+        [
+            Email(user_id=user_id, kind=kind, reference=reference, not_before=due)
+            for user_id in user_ids
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def withdraw(user_id: int, kind: str, reference: str = "") -> bool:
+    """Take a promise back that nobody has tried to keep yet, and return whether there was one."""
+    deleted, _ = Email.objects.filter(
+        user_id=user_id, kind=kind, reference=reference, attempts=0, sent_at=None
+    ).delete()
+    return bool(deleted)
+
+
+def retry(emails: QuerySet[Email]) -> int:
+    """Make these e-mails due now, and return how many. Those sent or being sent are left alone."""
+    return emails.filter(sent_at=None, claim=None).update(
+        not_before=timezone.now(), attempts=0, failed_at=None
+    )
+
+
+def progress(kind: str, reference: str = "") -> dict[str, int]:
+    """Count the e-mails of this kind and reference: ``promised``, ``sent`` and ``failed``.
+
+    Counted each time: a counter would drift whenever a task runs twice.
+    """
+    return Email.objects.filter(kind=kind, reference=reference).aggregate(
+        promised=Count("pk"), sent=Count("sent_at"), failed=Count("failed_at")
+    )
