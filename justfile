@@ -1,118 +1,60 @@
-# The template's commands run from here too: each recipe of template/justfile stands here with
-# the same name, and hands over its arguments as they are. tests/test_justfile.py compares them.
+# The template's recipes run from here too, in template/; those below are this repository's own.
+import 'template/justfile'
 
-set no-exit-message
-set positional-arguments
+set working-directory := 'template'
+set allow-duplicate-recipes # one that stands here takes the place of the template's
 
 export PROJECT_NAME := env("PROJECT_NAME", "slipway")
 
-template := "just --justfile '" + justfile_directory() / "template/justfile'"
-
-[private]
-default:
-    @just --justfile "{{ justfile() }}" --list --unsorted
-
-# Start everything (-D: in the background; a name: only that and what it needs)
-[group('run')]
-up *args:
-    @{{ template }} up "$@"
-
-# Wait until everything is ready (--timeout SECONDS)
-[group('run')]
-wait *args:
-    @{{ template }} wait "$@"
-
-# Stop everything; the data stays in .data/
-[group('run')]
-down:
-    @{{ template }} down
-
-# Show what runs and whether it is ready (-o json)
-[group('look')]
-status *args:
-    @{{ template }} status "$@"
-
-# Show the log of a process, or of all (-f: go on, -n LINES)
-[group('look')]
-logs *args:
-    @{{ template }} logs "$@"
-
-# Say what is installed, which ports are free, and what to do
-[group('look')]
-doctor:
-    @{{ template }} doctor
-
-# Restart a process
-[group('run')]
-restart +names:
-    @{{ template }} restart "$@"
-
-# Run N of a worker, where one is not enough
-[group('run')]
-scale name n:
-    @{{ template }} scale "$@"
-
-# Run a process of the stack in this terminal, where breakpoint() works
+# Check the style of everything
 [group('change')]
-debug name:
-    @{{ template }} debug "$@"
+[working-directory('..')]
+lint: _packages
+    @ruff check .
+    @ruff check --config ruff.toml template/.slipway
+    @ruff format --check .
+    @ruff format --check --config ruff.toml template/.slipway
 
-# Run the tests; arguments go to pytest
+# Put everything into shape
 [group('change')]
-test *args:
-    @{{ template }} test "$@"
+[working-directory('..')]
+fmt: _packages
+    @ruff check --fix .
+    @ruff check --fix --config ruff.toml template/.slipway
+    @ruff format .
+    @ruff format --config ruff.toml template/.slipway
 
-# Check the code's style
-[group('change')]
-lint:
-    @{{ template }} lint
-    @template/.venv/bin/ruff check generate.py tests bench docs
-    @template/.venv/bin/ruff format --check generate.py tests bench docs
-
-# Put the code into shape
-[group('change')]
-fmt:
-    @{{ template }} fmt
-    @template/.venv/bin/ruff check --fix generate.py tests bench docs
-    @template/.venv/bin/ruff format generate.py tests bench docs
-
-# Run a command of Django's: just manage makemigrations
-[group('change')]
-manage *args:
-    @{{ template }} manage "$@"
-
-# Record a workflow's history, which the tests replay: just record-history order-42
-[group('change')]
-record-history id *name:
-    @{{ template }} record-history "$@"
-
-# Open a Python shell with the models loaded
-[group('change')]
-shell:
-    @{{ template }} shell
-
-# Install the Python packages of uv.lock
-[group('change')]
-setup:
-    @{{ template }} setup
-
-# Lay down a new project without Nix: just new ../shop celery
+# Make a new project without Nix: just new ../shop celery
 [group('generate')]
 [no-cd]
 new *args:
     @python3 "{{ justfile_directory() }}/generate.py" "$@"
 
-# Run the tests of the generator, with a real Nix; arguments go to pytest
+# Bring a project to this version: just update ../shop
 [group('generate')]
-test-generator *args: setup
-    @template/.venv/bin/python -m pytest tests "$@"
+[no-cd]
+update *args:
+    @python3 "{{ justfile_directory() }}/generate.py" update "$@"
+
+# Run the tests of what is not in template/, but for the long ones of faults; arguments go to pytest
+[group('change')]
+[working-directory('..')]
+test-slipway *args: _packages
+    @python -m pytest "$@"
+
+# Run the tests of faults: killed workers, restarted servers, hung ones; options go to pytest
+[group('change')]
+test-faults *options: _packages
+    @python -m pytest -c ../tests/faults/pytest.ini --rootdir ../tests/faults ../tests/faults "$@"
 
 # Take the README's screenshot anew, with Chromium
 [group('generate')]
-screenshots: setup
+[working-directory('..')]
+screenshots: _packages
     @uv run --no-project --script docs/screenshots.py
 
 # Run a benchmark of bench/: just bench generate PEERS
 [group('generate')]
+[working-directory('..')]
 bench name *args:
     @shift; uv run --no-project "bench/{{ name }}.py" "$@"

@@ -61,7 +61,7 @@ def environment() -> dict[str, str]:
         name: value
         for name, value in os.environ.items()
         if not name.startswith(
-            ("DEV_ROOT", "DEV_DOOR", "DJANGO_", "DATA_DIR", "PROJECT_NAME", "UV_")
+            ("DEV_ROOT", "DEV_TOOLS", "DJANGO_", "DATA_DIR", "PROJECT_NAME", "UV_")
         )
     }
 
@@ -111,9 +111,10 @@ def usage(project: Path) -> dict[str, tuple[float, int, str]]:
 
 def socket_of(project: Path) -> str:
     """Where the project's process-compose listens: what all its processes have in common."""
-    code = "from stack import project as p; print(p.environment()['PC_SOCKET_PATH'])"
+    code = "from slipway import project as p; print(p.environment()['PC_SOCKET_PATH'])"
     command = [sys.executable, "-c", code]
-    asked = subprocess.run(command, cwd=project, env=environment(), capture_output=True, text=True)
+    env = environment() | {"PYTHONPATH": str(project / ".slipway")}
+    asked = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True)
     return asked.stdout.strip()
 
 

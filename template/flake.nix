@@ -63,15 +63,14 @@
 
           shellHook = ''
             # `sh dev` says where the project is. Otherwise it is this folder or one above it.
-            if [ -n "''${DEV_DOOR-}" ] || [ -z "''${DEV_ROOT-}" ]; then
+            if [ -n "''${DEV_TOOLS-}" ] || [ -z "''${DEV_ROOT-}" ]; then
               DEV_ROOT=$PWD
               until [ -e "$DEV_ROOT/manage.py" ] || [ -z "$DEV_ROOT" ]; do
                 DEV_ROOT=''${DEV_ROOT%/*}
               done
             fi
-            export DEV_ROOT DEV_DOOR=nix
-            grep -qsE '^(export +)?DJANGO_DEBUG=' "$DEV_ROOT/.env" ||
-              export DJANGO_DEBUG="''${DJANGO_DEBUG-true}"
+            # It says besides that this is development: config/settings/base.py asks for it.
+            export DEV_ROOT DEV_TOOLS=nix
             export PATH="$DEV_ROOT/.venv/bin:$PATH"
             [ -n "$DEV_ROOT" ] ||
               echo "There is no manage.py in $PWD or above: run nix develop inside the project." >&2

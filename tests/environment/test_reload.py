@@ -1,0 +1,124 @@
+"""The reloader: a change replaces the worker, and a worker is told to stop once."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import reload
+from environment.small_project import wait_for
+
+WORKER = """\
+import signal, sys, time
+from shop.code import VERSION
+
+def say(word):
+    with open("diary", "a") as diary:
+        diary.write(f"{word} {VERSION}\\n")
+
+def stop(*_):
+    say("told")
+    time.sleep(0.5)  # to finish its work
+    say("ends")
+    sys.exit(7)
+
+signal.signal(signal.SIGTERM, stop)
+say("starts")
+time.sleep(60)
+"""
+
+
+class Worker:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        (root / ".slipway").mkdir()
+        shutil.copy(reload.__file__, root / ".slipway")
+        (root / "shop").mkdir()
+        (root / "shop" / "__init__.py").touch()
+        self.change("VERSION = 1")
+        (root / "worker.py").write_text(WORKER)
+
+    def start(self) -> subprocess.Popen:
+        command = [sys.executable, ".slipway/reload.py", sys.executable, "-B", "worker.py"]
+        self.reloader = subprocess.Popen(command, cwd=self.root)
+        wait_for(lambda: self.diary())
+        return self.reloader
+
+    def change(self, code: str) -> None:
+        (self.root / "shop" / "code.py").write_text(code + "\n")
+
+    def diary(self) -> list[str]:
+        diary = self.root / "diary"
+        return diary.read_text().splitlines() if diary.exists() else []
+
+
+@pytest.fixture
+def worker(tmp_path):
+    worker = Worker(tmp_path)
+    yield worker
+    worker.reloader.kill()
+    worker.reloader.wait()
+
+
+def test_a_change_starts_a_new_one_while_the_old_one_finishes_its_work(worker):
+    reloader = worker.start()
+    time.sleep(1)  # watchfiles has begun to watch; nothing tells
+    worker.change("VERSION = 2")
+    wait_for(lambda: "starts 2" in worker.diary() and "ends 1" in worker.diary())
+    assert worker.diary()[:2] == ["starts 1", "told 1"]
+    assert worker.diary().count("told 1") == 1
+
+    reloader.terminate()
+    assert reloader.wait(10) == 7
+    assert worker.diary()[-2:] == ["told 2", "ends 2"]
+
+
+def test_it_is_told_once_and_nothing_starts_after_a_stop(worker):
+    reloader = worker.start()
+    time.sleep(1)
+    reloader.send_signal(signal.SIGTERM)
+    wait_for(lambda: "told 1" in worker.diary())
+    worker.change("VERSION = 2")  # while it finishes its work
+    reloader.send_signal(signal.SIGINT)
+    assert reloader.wait(10) == 7
+    assert worker.diary() == ["starts 1", "told 1", "ends 1"]
+
+
+def test_a_stop_waits_for_those_that_were_replaced(worker):
+    reloader = worker.start()
+    time.sleep(1)
+    (worker.root / "worker.py").write_text(
+        "open('diary', 'a').write('starts\\n'); raise SystemExit(3)"
+    )
+    worker.change("VERSION = 2")
+    assert reloader.wait(10) == 3  # the new one's, which has ended first
+    assert "ends 1" in worker.diary()
+
+
+def test_a_crash_ends_both_so_that_process_compose_starts_them_again(worker):
+    (worker.root / "worker.py").write_text("open('diary', 'w').write('x'); raise SystemExit(3)")
+    assert worker.start().wait(10) == 3
+
+
+@pytest.mark.parametrize("changes", [0, 1])
+def test_workers_are_told_to_end_when_the_reloader_is_killed(worker, changes):
+    reloader = worker.start()
+    time.sleep(1)
+    if changes:
+        worker.change("VERSION = 2")
+        wait_for(lambda: "starts 2" in worker.diary() and "ends 1" in worker.diary())
+        time.sleep(1)
+    reloader.kill()
+    wait_for(lambda: f"ends {changes + 1}" in worker.diary())
+    assert worker.diary().count(f"told {changes + 1}") == 1
+
+
+def test_a_killed_worker_counts_as_a_crash(worker):
+    (worker.root / "worker.py").write_text(
+        "import os; open('diary', 'w').write('x'); os.kill(os.getpid(), 9)"
+    )
+    assert worker.start().wait(10) == 128 + signal.SIGKILL

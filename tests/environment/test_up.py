@@ -1,0 +1,144 @@
+"""Starting and stopping, and what may be in the way."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from environment.small_project import WEB, wait_for
+from slipway import ports
+
+
+def test_from_up_to_down_and_nothing_is_left(project):
+    started = project.ok("up", "-D")
+    assert "background" in started
+    assert "web last" in project.ok("wait") or project.status()["web"]["ready"]
+    web = project.status()["web"]
+    assert (web["status"], web["ready"], web["restarts"]) == ("Running", True, 0)
+    assert not ports.is_free(project.port)
+
+    assert "Stopped" in project.ok("down")
+    assert ports.is_free(project.port)
+    assert project.processes() == {}
+    assert project.ok("down") == "Nothing runs.\n"
+    assert "Nothing runs" in project.refused("wait")
+    assert "Nothing runs" in project.refused("status")
+
+
+def test_a_whole_process_group_goes(project):
+    project.services(
+        "  family:\n"
+        "    command: sleep 1000 & sleep 1000 & wait\n"
+        "    shutdown: {timeout_seconds: 5}\n"
+    )
+    project.ok("up", "-D")
+    wait_for(lambda: sum("sleep 1000" in c for c in project.processes().values()) >= 2)
+    project.ok("down")
+    assert project.processes() == {}
+
+
+def test_without_a_terminal_it_runs_plainly_until_it_is_told_to_stop(project):
+    server = subprocess.Popen(
+        project.command("up"), cwd=project.root, env=project.env, stdout=subprocess.PIPE, text=True
+    )
+    project_ready = wait_for(lambda: project.run("wait").returncode == 0)
+    assert project_ready
+    server.terminate()
+    output, _ = server.communicate(timeout=15)
+    assert server.returncode == 0
+    assert "Serving HTTP" in output  # the processes' output, line by line
+    assert project.processes() == {}
+
+
+def test_up_twice_says_that_it_runs_and_where(project):
+    project.ok("up", "-D")
+    said = project.refused("up", "-D")
+    assert "runs already" in said
+    assert str(project.root) in said
+    assert str(project.pid("process-compose")) in said
+
+
+def test_two_at_the_same_time_start_one_stack(project):
+    project.ok("setup")
+    both = [
+        subprocess.Popen(
+            project.command("up", "-D"),
+            cwd=project.root,
+            env=project.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    said = [process.communicate(timeout=30)[0] for process in both]
+    assert sorted(process.returncode for process in both) == [0, 1], said
+    project.ok("wait")
+    assert project.pid("process-compose")
+
+
+def test_two_projects_side_by_side(make_project):
+    shop, bank = make_project("shop"), make_project("bank")
+    for project in (shop, bank):
+        project.ok("up", "-D")
+        project.ok("wait")
+    shop.ok("down")
+    assert bank.status()["web"]["ready"]
+    assert not ports.is_free(bank.port)
+
+
+def test_only_what_is_named_is_started(project):
+    project.services(f"{WEB}  other:\n    command: sleep 1000\n")
+    project.ok("up", "-D", "web")
+    project.ok("wait")
+    assert project.status()["other"]["status"] == "Disabled"
+
+
+def test_an_unknown_name_is_refused_before_anything_is_installed(project):
+    project.services(f"{WEB}  other:\n    command: sleep 1000\n")
+    said = project.refused("up", "-D", "webb")
+    assert said == "There is no process webb. Known are: other, web\n"
+    assert not (project.root / ".venv").exists()
+
+
+def test_a_malformed_setting_is_said_in_its_own_words(project):
+    project.write(
+        "config/settings.py",
+        "class ImproperlyConfigured(Exception): pass\n"
+        "raise ImproperlyConfigured('DATABASE_URL=x is not an address.')\n",
+    )
+    assert project.refused("up", "-D").endswith("DATABASE_URL=x is not an address.\n")
+    assert project.processes() == {}
+
+
+def test_a_detached_stack_that_cannot_start_says_why(project):
+    project.services(WEB + "  broken: [\n")
+    said = project.refused("up", "-D")
+    assert "process-compose did not start" in said
+    assert "app.yaml" in said
+
+
+def test_a_data_folder_that_cannot_be_written_is_named(project):
+    project.write("data", "a file")
+    said = project.refused("up", "-D", DATA_DIR="data")
+    assert f"DATA_DIR={project.root / 'data'} cannot be used" in said
+
+
+def test_an_unknown_option_is_refused_by_process_compose(project):
+    assert project.run("up", "-D", "--no-such-option").returncode != 0
+    assert project.processes() == {}
+
+
+def test_a_runtime_folder_that_others_can_write_is_refused(project):
+    folder = Path(project.env["XDG_RUNTIME_DIR"]) / f"slipway-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o777)
+    said = project.refused("up", "-D")
+    folder.chmod(0o700)
+    assert f"{folder} must be a folder that only you can" in said
+
+
+def test_a_missing_tool_is_named(project):
+    (project.root / "bin" / "process-compose").unlink()
+    said = project.refused("up", "-D")
+    assert "process-compose is not on PATH" in said
+    assert "sh dev" in said

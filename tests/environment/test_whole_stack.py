@@ -1,0 +1,37 @@
+"""The real stack of this project, whatever backends it has, from outside."""
+
+import json
+from urllib.request import urlopen
+
+from environment.small_project import wait_for
+
+
+def test_everything_that_is_declared_is_ready(running_stack):
+    status = json.loads(running_stack.command("status", "-o", "json").stdout)
+
+    assert {"setup", "django"} <= {process["name"] for process in status}
+    assert [process["name"] for process in status if not process["ready"]] == []
+
+
+def test_the_start_page_shows_each_process_as_ready(running_stack):
+    status = json.loads(running_stack.command("status", "-o", "json").stdout)
+
+    page = urlopen(running_stack.url).read().decode()
+
+    rows = {row.split("<td>")[1].split("</td>")[0]: row for row in page.split("<tr>")[2:]}
+    assert set(rows) == {process["name"] for process in status}
+    assert all("dot good" in row for row in rows.values())
+
+
+def test_health_names_every_dependency(running_stack):
+    answer = urlopen(f"{running_stack.url}/health/")
+    assert answer.status == 200
+    assert set(json.load(answer).values()) == {"ok"}
+
+
+def test_a_sign_up_leads_to_one_welcome(running_stack):
+    page = running_stack.sign_up("grace@example.com", name="Grace")
+    assert "Welcome, Grace!" in page
+
+    wait_for(lambda: running_stack.mails_to("grace@example.com"), timeout=10)
+    assert running_stack.mails_to("grace@example.com") == ["Welcome!"]
