@@ -8,13 +8,26 @@
     let
       project = (import ./template/flake.nix).outputs { inherit self nixpkgs; };
 
-      # The templates are made with Nix alone: laying down a project must not fetch nixpkgs.
-      backends = builtins.fromTOML (builtins.readFile ./backends.toml);
-      names = builtins.attrNames backends;
+      # The templates are made with Nix alone: `nix flake init` must not fetch nixpkgs.
+      parts = builtins.fromTOML (builtins.readFile ./parts.toml);
+      names = builtins.attrNames parts;
+      backends = builtins.filter (name: parts.${name}.kind == "backend") names;
+      ofDefault = builtins.filter (name: parts.${name}.default or false) names;
+
+      listed = builtins.concatStringsSep ", ";
+      titles = map (name: parts.${name}.title);
+      eachOf =
+        list: prefix: value:
+        builtins.listToAttrs (
+          map (name: {
+            name = prefix + name;
+            value = value name;
+          }) list
+        );
 
       isIn =
         folder: path: builtins.substring 0 (builtins.stringLength folder + 1) path == "${folder}/";
-      isOf = name: path: builtins.any (own: path == own || isIn own path) backends.${name}.files;
+      isOf = name: path: builtins.any (own: path == own || isIn own path) parts.${name}.files;
 
       # Where this flake is not fetched through Git, what was left by a run lies around.
       ignored = builtins.split "[/\n]+" (builtins.readFile ./template/.gitignore);
@@ -71,36 +84,62 @@
         '';
       };
 
-      addition = name: backend: {
-        path = treeOf (builtins.filter (isOf name) (filesIn ""));
-        description = "${backend.title} for a project that was made from another template of this flake";
-        welcomeText = ''
-          # ${backend.title} is here: ${builtins.concatStringsSep ", " backend.files}
+      # One part's files. A template cannot bring the backend of an example along: Nix 2.8 stops at
+      # the first file that the user has edited, with half of them written. So it names it first.
+      addition =
+        name:
+        let
+          part = parts.${name};
+          needed = listed (titles part.needs);
+          first = builtins.concatStringsSep "" (
+            map (need: "    nix flake init -t <slipway>#add-${need}\n") part.needs
+          );
+        in
+        {
+          path = treeOf (builtins.filter (isOf name) (filesIn ""));
+          description =
+            (
+              if part.needs == [ ] then
+                ""
+              else
+                "needs ${needed}, so first ${listed (map (need: "#add-${need}") part.needs)}: "
+            )
+            + "${part.title} for a project that exists: ${part.purpose}";
+          welcomeText =
+            (
+              if part.needs == [ ] then
+                ""
+              else
+                "# ${part.title} needs ${needed}: first, if it is not here yet\n\n${first}\n"
+            )
+            + ''
+              # ${part.title} is here: ${listed part.files}
 
-          No other file had to change. It runs ${backend.runs}.
+              No other file had to change. ${
+                if part ? runs then "It runs ${part.runs}." else "It shows ${part.purpose}."
+              }
 
-              nix develop
-              just up
-        '';
-      };
+                  nix develop
+                  just up
+            '';
+        };
     in
     project
     // {
       templates = {
-        default = variant names "Django with ${
-          builtins.concatStringsSep " and " (map (name: backends.${name}.title) names)
-        }" "each set up on its own";
+        default =
+          variant ofDefault "Django with ${builtins.concatStringsSep " and " (titles ofDefault)}"
+            "each set up on its own";
         minimal = variant [ ] "Django alone" "background tasks can be added later";
+        tour =
+          variant names "Django with everything"
+            "${builtins.concatStringsSep " and " (titles backends)}, and an example of each use";
       }
-      // builtins.mapAttrs (
-        name: backend: variant [ name ] "Django with ${backend.title}" backend.purpose
-      ) backends
-      // builtins.listToAttrs (
-        map (name: {
-          name = "add-${name}";
-          value = addition name backends.${name};
-        }) names
-      );
+      // eachOf backends "" (
+        name:
+        variant ([ name ] ++ parts.${name}.needs) "Django with ${parts.${name}.title}" parts.${name}.purpose
+      )
+      // eachOf names "add-" addition;
 
       # The shell of template/flake.nix, which looks for the project upwards: start it in template/.
       devShells = builtins.mapAttrs (_: shells: {

@@ -1,10 +1,12 @@
-"""Lays down a new project without Nix: the very files of `nix flake init -t`.
+"""Makes a new project without Nix: the very files of `nix flake init -t`.
 
-    python3 generate.py ../shop celery
-    python3 generate.py ../shop add-temporal
+    python3 generate.py ../shop
+    python3 generate.py ../shop celery reports
+    python3 generate.py ../shop add-orders
+    python3 generate.py update ../shop
 
-A variant is the template without the files of the backends that were not chosen. An add-… variant
-is one backend's files alone, for a project that was made earlier. See backends.toml.
+A project is the template without the files of the parts that were not chosen; an add-… name adds
+one part's files to a project that exists. See parts.toml, and update.py for `update`.
 """
 
 import argparse
@@ -14,15 +16,9 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent
-TEMPLATE = ROOT / "template"
-
-
-class Refused(Exception):
-    """Why nothing was written, and what to do instead."""
+from parts import ROOT, TEMPLATE, Parts, Refused
 
 
 def template_files() -> list[str]:
@@ -44,31 +40,19 @@ def template_files() -> list[str]:
     return sorted(path.as_posix() for path in files if (TEMPLATE / path).exists())
 
 
-def variants(files: list[str], backends: dict[str, dict]) -> dict[str, list[str]]:
-    """Return the files of each variant."""
-    own = {
-        name: [file for file in files if any(_is_in(file, entry) for entry in backend["files"])]
-        for name, backend in backends.items()
-    }
-
-    def without(absent: set[str]) -> list[str]:
-        left_out = {file for name in absent for file in own[name]}
-        return [file for file in files if file not in left_out]
-
+def names(parts: Parts) -> dict[str, set[str]]:
+    """Return what the command line can name, and the parts that each stands for."""
     return {
-        "default": without(set()),
-        **{name: without(backends.keys() - {name}) for name in backends},
-        "minimal": without(set(backends)),
-        **{f"add-{name}": own[name] for name in backends},
+        "default": {name for name, part in parts.items() if part.get("default")},
+        "minimal": set(),
+        "tour": set(parts),
+        **{name: {name} for name in parts},
+        **{f"add-{name}": {name} for name in parts},
     }
-
-
-def _is_in(file: str, entry: str) -> bool:
-    return file == entry or file.startswith(f"{entry}/")
 
 
 def check_new(target: Path) -> None:
-    """Raise `Refused` unless a new project can be laid down at *target*."""
+    """Raise `Refused` unless a new project can be made at *target*."""
     if target.is_relative_to(ROOT):
         raise Refused(f"{target} is inside of this repository. Choose a folder next to it.")
     if target.exists() and not target.is_dir():
@@ -78,22 +62,26 @@ def check_new(target: Path) -> None:
         raise Refused(f"{target} is not empty. Choose a new folder, or empty this one.")
 
 
-def check_addition(target: Path, files: list[str]) -> list[str]:
-    """Return those of *files* that *target* does not have. Raise `Refused` if others differ."""
+def check_addition(target: Path) -> None:
+    """Raise `Refused` unless *target* is a project that a part can be added to."""
     if target.is_relative_to(ROOT):
         raise Refused(f"{target} is inside of this repository.")
     if not (target / "manage.py").exists():
-        raise Refused(f"{target} has no manage.py: a backend is added to an existing project.")
-    missing = [file for file in files if not (target / file).exists()]
+        raise Refused(f"{target} has no manage.py: a part is added to an existing project.")
+
+
+def missing(target: Path, files: list[str]) -> list[str]:
+    """Return those of *files* that *target* does not have. Raise `Refused` if others differ."""
+    absent = [file for file in files if not (target / file).exists()]
     changed = [
         file
         for file in files
-        if file not in missing and not filecmp.cmp(TEMPLATE / file, target / file, shallow=False)
+        if file not in absent and not filecmp.cmp(TEMPLATE / file, target / file, shallow=False)
     ]
     if changed:
-        names = "\n".join(f"  {file}" for file in changed)
-        raise Refused(f"{target} has other files of these names:\n{names}\nNothing was written.")
-    return missing
+        listed = "\n".join(f"  {file}" for file in changed)
+        raise Refused(f"{target} has other files of these names:\n{listed}\nNothing was written.")
+    return absent
 
 
 def copy(files: list[str], target: Path) -> None:
@@ -118,53 +106,63 @@ def copy(files: list[str], target: Path) -> None:
         raise
 
 
-def generate(target: Path, files: list[str], is_new: bool) -> list[str]:
-    """Lay down those of *files* that *target* does not have, and return them."""
-    if is_new:
-        check_new(target)
+def generate(folder: Path, chosen: list[str], parts: Parts) -> str:
+    """Make a project of the *chosen* names in *folder*, or add them to it. Return what to say."""
+    target = folder.resolve()
+    known = names(parts)
+    if unknown := [name for name in chosen if name not in known]:
+        raise Refused(f"There is no part {', '.join(unknown)}. Choose of: {', '.join(known)}")
+    adds = [name for name in chosen if name.startswith("add-")]
+    if adds and adds != chosen:
+        raise Refused("add-… is for a project that exists; the other names make a new one.")
+    asked = set().union(*(known[name] for name in chosen))
+    wanted = parts.with_needs(asked)
+    files = template_files()
+    if adds:
+        check_addition(target)
+        # A backend that is there may have been edited, and is left alone.
+        there = {parts.holding(file) for file in files if (target / file).exists()}
+        wanted = asked | (wanted - there)
+        files = missing(target, [file for file in files if parts.of(file) in wanted])
     else:
-        files = check_addition(target, files)
+        check_new(target)
+        files = [file for file in files if parts.of(file) in {None, *wanted}]
     copy(files, target)
-    return files
+    if not files:
+        return f"{target} has all files of {', '.join(chosen)} already."
+    said = [f"{target}: {len(files)} files."]
+    for name in sorted(wanted - asked):
+        askers = [parts[other]["title"] for other in asked if name in parts.with_needs({other})]
+        said.append(f"{parts[name]['title']} came along, for {', '.join(sorted(askers))}.")
+    said += ["Next:", "", f"    cd {shlex.quote(str(folder))}"]
+    said += [] if adds else ["    git init && git add ."]
+    return "\n".join([*said, "    sh dev just up"])
 
 
 def main() -> None:
-    """Lay down what the command line asks for, and say what to do next."""
-    backends = tomllib.loads((ROOT / "backends.toml").read_text())
-    try:
-        known = variants(template_files(), backends)
-    except Refused as refusal:
-        sys.exit(str(refusal))
+    """Make what the command line asks for, and say what to do next."""
+    parts = Parts((ROOT / "parts.toml").read_text())
     parser = argparse.ArgumentParser(
         prog="just new",
-        description="Lay down a new project, or add a backend to one (add-…).",
-        epilog="\n".join(f"{name}: {about['purpose']}" for name, about in backends.items()),
+        description="Make a new project, or add a part to one (add-…).",
+        epilog="\n".join(f"{name}: {part['purpose']}" for name, part in parts.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("target", type=Path, help="the project's folder")
-    parser.add_argument(
-        "variant", nargs="?", default="default", help=f"{', '.join(known)} (default: default)"
-    )
+    parser.add_argument("names", nargs="*", help=f"{', '.join(names(parts))} (default: default)")
     options = parser.parse_args()
-    target = options.target.resolve()
-    if options.variant not in known:
-        sys.exit(f"There is no variant {options.variant}. Choose one of: {', '.join(known)}")
-    is_new = not options.variant.startswith("add-")
     try:
-        files = generate(target, known[options.variant], is_new)
+        print(generate(options.target, options.names or ["default"], parts))
     except Refused as refusal:
         sys.exit(str(refusal))
     except OSError as error:
-        sys.exit(f"{error.filename or target}: {error.strerror}. Nothing was written.")
-    if files:
-        repository = "\n    git init && git add ." if is_new else ""
-        print(
-            f"{target}: {len(files)} files. Next:\n\n"
-            f"    cd {shlex.quote(str(options.target))}{repository}\n    sh dev just up"
-        )
-    else:
-        print(f"{target} has all files of {options.variant} already.")
+        sys.exit(f"{error.filename or options.target}: {error.strerror}. Nothing was written.")
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["update"]:
+        import update
+
+        update.main(sys.argv[2:])
+    else:
+        main()
