@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 @never_cache
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
-    """The examples, and for staff the workflows that are stuck."""
+    """The onboarding, and for staff the workflows that are stuck."""
     context = {}
     if request.user.is_staff:
         try:

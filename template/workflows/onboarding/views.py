@@ -22,14 +22,14 @@ logger = logging.getLogger(__name__)
 @require_safe
 def mine(request: HttpRequest) -> HttpResponse:
     """The onboarding of whoever is logged in."""
-    return redirect("onboarding:detail", request.user.pk)
+    return redirect("workflows:onboarding", request.user.pk)
 
 
 @never_cache
 @login_required
 @require_safe
 def detail(request: HttpRequest, user_id: int) -> HttpResponse:
-    """How far a user's onboarding is: by query from Temporal, and from the ledger of e-mails."""
+    """How far a user's onboarding is: by query from Temporal, and from the outbox of e-mails."""
     user = _user(request, user_id)
     context = {
         "subject": user,
@@ -41,7 +41,7 @@ def detail(request: HttpRequest, user_id: int) -> HttpResponse:
     except client.UNAVAILABLE as error:
         logger.warning("The onboarding of user %s cannot be seen: %s", user.pk, error)
         context["unavailable"] = True
-    template = "onboarding/_state.html" if request.htmx else "onboarding/detail.html"
+    template = "workflows/_onboarding.html" if request.htmx else "workflows/onboarding.html"
     return render(request, template, context)
 
 
@@ -63,7 +63,7 @@ def skip_wait(request: HttpRequest, user_id: int) -> HttpResponse:
         )
     else:
         messages.success(request, "The follow-up is on its way.")
-    return redirect("onboarding:detail", user.pk)
+    return redirect("workflows:onboarding", user.pk)
 
 
 def _user(request: HttpRequest, user_id: int) -> User:
