@@ -35,16 +35,23 @@ Result = TypeVar("Result")
 class Temporal:
     """A Temporal server, for tests that are not asynchronous."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, environment: WorkflowEnvironment) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, start: Awaitable[WorkflowEnvironment]
+    ) -> None:
         self.loop = loop
-        self.environment = environment
-        self.client = environment.client
+        self.environment = self.run(start)
+
+    @property
+    def client(self) -> Client:
+        """The SDK's client."""
+        return self.environment.client
 
     def run(self, coroutine: Awaitable[Result], timeout: float = 30) -> Result:
         """Await the coroutine on the client's loop."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(timeout)
 
     def handle(self, workflow_id: str) -> WorkflowHandle:
+        """The SDK's handle of a workflow, to signal, query, describe, cancel or terminate it."""
         return self.client.get_workflow_handle(workflow_id)
 
     def result(self, workflow_id: str, timeout: float = 30) -> Any:
@@ -71,9 +78,9 @@ class Temporal:
         """The server's clock. It keeps the time that was skipped, also by earlier tests."""
         return self.run(self.environment.get_current_time())
 
-    def sleep(self, duration: timedelta) -> None:
+    def sleep(self, duration: timedelta, timeout: float = 30) -> None:
         """Let this time pass on the server. What becomes due meanwhile runs in its turn."""
-        self.run(self.environment.sleep(duration))
+        self.run(asyncio.wait_for(self.environment.sleep(duration), timeout), timeout + 5)
 
     def sleep_until(self, moment: datetime) -> None:
         """Let time pass on the server until then."""
@@ -121,11 +128,18 @@ def temporal(
 ) -> Iterator[Temporal]:
     """A server that skips time: a day passes in some milliseconds. Django's client is its.
 
-    It has no schedules and lists no workflows, and it skips no more once a query or an update found
-    no worker. `real_temporal` is for these.
+    It has no schedules and lists no workflows, and it skips no more in a test that sends a query or
+    an update without a worker, or terminates a workflow in an activity. `real_temporal` is for
+    these.
     """
-    yield used_by_django(temporal_skipping_server, settings, monkeypatch)
-    temporal_skipping_server.run(_terminate_all(temporal_skipping_server.client))
+    server = temporal_skipping_server
+    yield used_by_django(server, settings, monkeypatch)
+    server.run(_terminate_all(server.client))
+    try:
+        server.sleep(timedelta(seconds=1), timeout=1)
+    except TimeoutError:
+        server.run(server.environment.shutdown())
+        server.environment = server.run(_start_skipping_server())
 
 
 @pytest.fixture
@@ -165,12 +179,9 @@ def temporal_loop() -> Iterator[asyncio.AbstractEventLoop]:
 @pytest.fixture(scope="session")
 def temporal_skipping_server(temporal_loop: asyncio.AbstractEventLoop) -> Iterator[Temporal]:
     """Started once, by the first test that needs it."""
-    path = program("temporal-test-server")
-    start = WorkflowEnvironment.start_time_skipping(test_server_existing_path=path)
-    environment = asyncio.run_coroutine_threadsafe(start, temporal_loop).result(30)
-    server = Temporal(temporal_loop, environment)
+    server = Temporal(temporal_loop, _start_skipping_server())
     yield server
-    server.run(environment.shutdown())
+    server.run(server.environment.shutdown())
 
 
 @pytest.fixture(scope="session")
@@ -181,11 +192,10 @@ def temporal_dev_server(
     port = free_port()
     process = start_dev_server(port, tmp_path_factory.mktemp("temporal") / "temporal.db")
     try:
-        environment = WorkflowEnvironment.from_client(connected(temporal_loop, port))
-        yield Temporal(temporal_loop, environment)
+        yield Temporal(temporal_loop, connected(port))
     finally:
-        process.terminate()
-        process.wait(10)
+        process.kill()  # nobody needs its database again, and it takes a second to stop
+        process.wait()
 
 
 def used_by_django(server: Temporal, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Temporal:
@@ -198,6 +208,11 @@ def used_by_django(server: Temporal, settings: Any, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(client, "_client", server.client)
     monkeypatch.setattr(client, "_loop", server.loop)
     return server
+
+
+def _start_skipping_server() -> Awaitable[WorkflowEnvironment]:
+    path = program("temporal-test-server")
+    return WorkflowEnvironment.start_time_skipping(test_server_existing_path=path)
 
 
 async def _terminate_all(temporal: Client) -> None:
@@ -215,20 +230,16 @@ def start_dev_server(port: int, database: Path) -> subprocess.Popen:
     # A stuck workflow is reported at the first failure and not after five, which take a minute.
     problems = "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute=1"
     command += ["--dynamic-config-value", problems]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def connected(loop: asyncio.AbstractEventLoop, port: int) -> Client:
-    """Return a client of a server that has just been started on this port."""
-
-    async def connect() -> Client:
-        while True:
-            try:
-                return await Client.connect(f"127.0.0.1:{port}")
-            except (RuntimeError, RPCError):
-                await asyncio.sleep(0.1)
-
-    return asyncio.run_coroutine_threadsafe(connect(), loop).result(30)
+async def connected(port: int) -> WorkflowEnvironment:
+    """Connect to a server that has just been started on this port."""
+    while True:
+        try:
+            return WorkflowEnvironment.from_client(await Client.connect(f"127.0.0.1:{port}"))
+        except (RuntimeError, RPCError):
+            await asyncio.sleep(0.1)
 
 
 def program(name: str) -> str:
@@ -252,6 +263,6 @@ def wait_until(condition: Callable[[], Result], what: str, timeout: float = 20) 
     """Wait until the condition holds and return what it returned; fail after some seconds."""
     end = time.monotonic() + timeout
     while not (result := condition()):
-        assert time.monotonic() < end, f"waited {timeout} s in vain for {what}"  # noqa: S101
+        assert time.monotonic() < end, f"waited {timeout} s in vain for {what}"
         time.sleep(0.05)
     return result

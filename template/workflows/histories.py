@@ -26,6 +26,7 @@ async def record(temporal: Client, workflow_id: str, name: str) -> Path:
     """
     history = await temporal.get_workflow_handle(workflow_id).fetch_history()
     started = history.events[0].workflow_execution_started_event_attributes
+    started.workflow_id = workflow_id  # the server that skips time leaves it out
     file = folder(started.workflow_type.name) / f"{started.workflow_type.name}.{name}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(_without_machines(history), indent=1) + "\n")

@@ -79,9 +79,7 @@ def _schedule(schedule_id: str, run: object, cron: str) -> Schedule:
             run, id=schedule_id, task_queue=settings.TEMPORAL_TASK_QUEUE
         ),
         # The server turns the line into its own form, and keeps what stands behind # as a comment.
-        spec=ScheduleSpec(
-            cron_expressions=[f"{cron} # {cron}"], time_zone_name=settings.TIME_ZONE
-        ),
+        spec=ScheduleSpec(cron_expressions=[f"{cron} # {cron}"], time_zone_name=settings.TIME_ZONE),
         # After a time without a server, start it once and not once for each time that was missed.
         policy=SchedulePolicy(catchup_window=timedelta(minutes=1)),
     )

@@ -37,6 +37,7 @@ def start_missing_workflows() -> None:
             f"Missing workflows could not be started: {', '.join(failed)}. The worker's log says"
             " why.",
             type="StartMissingFailed",
+            non_retryable=True,  # the next sweep is the retry
         )
 
 

@@ -1,4 +1,4 @@
-"""Temporal's settings, included by `config/settings`. Its `.env.example` documents the variables."""
+"""Temporal's settings, included by `config/settings`. See `workflows/.env.example`."""
 
 from config import forwarding
 from config.env import malformed, port, text, url
