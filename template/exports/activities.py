@@ -12,8 +12,8 @@ from temporalio.exceptions import ApplicationError, CancelledError
 
 from accounts.models import User
 
+# Rows between two heartbeats.
 CHUNK = 1000
-"""Rows between two heartbeats."""
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Progress:
 
 def path(name: str) -> Path:
     """Where the finished file is."""
-    return settings.EXPORTS_DIR / f"{name}.csv"
+    return settings.DATA_DIR / "exports" / f"{name}.csv"
 
 
 # Cancellation is looked for between two pieces, hence no_thread_cancel_exception.

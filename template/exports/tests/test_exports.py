@@ -10,26 +10,20 @@ from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.testing import ActivityEnvironment
 
 from accounts.models import User
-from workflows.exports import activities
-from workflows.exports.activities import Progress, export_users, path
-
-from .conftest import wait_until
+from exports import activities
+from exports.activities import Progress, export_users, path
+from workflows.fixtures import wait_until
 
 
 @pytest.fixture(autouse=True)
 def small_chunks(settings, tmp_path, monkeypatch) -> None:
-    settings.EXPORTS_DIR = tmp_path / "exports"
+    settings.DATA_DIR = tmp_path
     monkeypatch.setattr(activities, "CHUNK", 2)
 
 
 @pytest.fixture
 def users(db) -> list[User]:
     return [User.objects.create_user(f"user{n}@example.com", name=f"User {n}") for n in range(5)]
-
-
-@pytest.fixture
-def staff(db) -> User:
-    return User.objects.create_user("grace@example.com", name="Grace", is_staff=True)
 
 
 def attempt(heartbeats: list[Progress], on_heartbeat: Callable = lambda *_: None) -> object:
@@ -107,7 +101,7 @@ def see(client, staff) -> Callable[[str], str]:
 
 def address_in(page: str, action: str) -> str:
     """The address of the link or the form for this."""
-    return re.search(rf'"(/workflows/exports/[^"]+/{action}/)"', page)[1]
+    return re.search(rf'"(/exports/[^"]+/{action}/)"', page)[1]
 
 
 def test_the_page_starts_it_and_gives_the_file(real_temporal, real_workers, client, users, see):

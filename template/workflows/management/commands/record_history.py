@@ -26,6 +26,6 @@ class Command(BaseCommand):
             if error.status is RPCStatusCode.NOT_FOUND:
                 raise CommandError(f"Temporal knows no workflow {workflow_id}.") from None
             raise CommandError(str(error)) from None
-        except client.UNAVAILABLE as error:
+        except (histories.Undeclared, *client.UNAVAILABLE) as error:
             raise CommandError(str(error)) from None
         self.stdout.write(f"Recorded {os.path.relpath(file)}")
