@@ -17,7 +17,8 @@ from outbox.delivery import deliver, due
 from outbox.models import Email
 from outbox.promises import promise
 from workflows.fixtures import Temporal
-from workflows.onboarding.start import start_onboarding, workflow_id
+from workflows.onboarding.activities import process_user
+from workflows.onboarding.start import workflow_id
 from workflows.sweep.workflow import SweepWorkflow
 
 
@@ -61,12 +62,11 @@ def test_it_starts_it_too_if_somebody_else_sent_the_welcome(missed, temporal, wo
     assert subjects() == ["Welcome!", "How's it going?"]
 
 
-def test_it_sends_what_no_workflow_will_send(temporal, transactional_db, user):
-    start_onboarding(user.pk)
-    temporal.run(temporal.handle(workflow_id(user.pk)).terminate())
+def test_it_sends_what_no_workflow_will_send(temporal, workers, user):
+    process_user(user.pk)  # a workflow came so far, and was terminated
+    User.objects.update(date_joined=timezone.now() - timedelta(minutes=2))
     make_overdue()
-    with temporal.workers():
-        run_sweep(temporal)
+    assert run_sweep(temporal) == 2
     assert sorted(subjects()) == ["How's it going?", "Welcome!"]
 
 
