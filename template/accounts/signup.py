@@ -31,8 +31,11 @@ def sign_up(email: str, name: str, password: str) -> SignUp:
     After the commit, hand the work over to the installed backends; without one, send the welcome
     here. Raises `IntegrityError` if the address has an account.
     """
+    user = User(email=email, name=name)
+    # Before the transaction: it takes a third of a second, and SQLite lets one write at a time.
+    user.set_password(password)
     with transaction.atomic():
-        user = User.objects.create_user(email, password, name=name)
+        user.save(force_insert=True)
         promise([user.pk], WELCOME)
         promise([user.pk], FOLLOW_UP, not_before=timezone.now() + FOLLOW_UP_AFTER)
         signup = SignUp(user)

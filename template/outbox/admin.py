@@ -1,8 +1,9 @@
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 
-from . import kinds, promises
+from . import delivery, kinds, promises
 from .models import Email
 
 
@@ -37,7 +38,11 @@ class EmailAdmin(admin.ModelAdmin):
             return "not declared by any installed app"
         if email.failed_at:
             return "given up"
-        return "being sent" if email.claim else "waiting"
+        if email.claim and email.not_before > timezone.now():
+            return "being sent"
+        if email.unanswered >= delivery.MAX_UNANSWERED:
+            return "unknown: the mail server did not answer"
+        return "waiting"
 
     @admin.action(
         description="Try to send the selected unsent e-mails again", permissions=["retry"]

@@ -4,29 +4,46 @@ However many workers try, and however often a task is retried, one wins the row 
 UPDATE, sends outside any transaction, and settles the row only while it still holds the claim. A
 claim is a lease: when its holder dies, the row is due again once the lease is over.
 
-One gap is inherent to SMTP: a process killed after the mail server accepted the message, and
-before the row is marked, leaves a row that is sent again. The Message-ID is the same then, so
-that receivers can tell.
+One thing nobody can know: whether a mail server has taken a message if it got the whole of it and
+never answered, or if the answer met a process that was killed. Just before the message's end
+leaves, the row counts that (``unanswered``), and its claim becomes longer than the server may take.
+Such an e-mail is sent once more, late and with the same Message-ID; if that is not answered either,
+it is parked: the admin shows it, and somebody decides.
 """
 
 import logging
 import random
+import time
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
-from smtplib import SMTPDataError, SMTPException, SMTPRecipientsRefused
+from smtplib import (
+    SMTPDataError,
+    SMTPException,
+    SMTPRecipientsRefused,
+    SMTPResponseException,
+)
 
-from django.db import transaction
+from django.core.mail import get_connection
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from . import kinds
 from .models import Email
+from .smtp import ANSWER_TIMEOUT
 
-# How long a claim lasts. It exceeds a whole SMTP exchange, whose ten or so steps may take
-# EMAIL_TIMEOUT seconds each.
-LEASE = timedelta(minutes=2)
+# How long a claim lasts until the message's end leaves. Who is slower loses it, and sends nothing.
+LEASE = timedelta(seconds=60)
+# How long it lasts from then on: longer than the answer may take (see `outbox.smtp`).
+ANSWER_LEASE = timedelta(seconds=ANSWER_TIMEOUT + 60)
+# How often an e-mail may leave without an answer.
+MAX_UNANSWERED = 2
+# Seconds until one that was not answered is sent once more.
+UNANSWERED_WAIT = 3600
+# Seconds between attempts to write down what the mail server said.
+MARK_AGAIN_AFTER = (0.5, 1, 2, 4, 8)
 # With the back-off below, a mail server may be down for some two days.
 MAX_ATTEMPTS = 48
 # Seconds after which somebody may look again at an e-mail that no installed app can write.
@@ -45,6 +62,8 @@ class State(Enum):
     WAITING = "waiting"
     # It was given up: the mail server refused it for good, or there is no such promise.
     FAILED = "failed"
+    # It left, and nobody knows whether it arrived. It is not sent again.
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -70,16 +89,22 @@ def deliver(user_id: int, kind: str, reference: str = "") -> Delivery:
     email = Email.objects.select_related("user").filter(claim=token).first()
     if email is None:
         return _standing(user_id, kind, reference)
+    attempt = _Attempt(email, token)
     try:
-        kinds.compose(email).send()
+        message = kinds.compose(email)
+        # Without SMTP there is no such moment: a file is written, or a provider's API answers.
+        message.connection = get_connection()
+        message.connection.hand_over = attempt.hand_over
+        message.send()
+    except _ClaimLost:
+        return _standing(user_id, kind, reference)
     except (OSError, SMTPException) as error:
-        return _put_off(email, token, error)
+        return attempt.put_off(error)
     except BaseException as error:
         # Also a time limit of the worker. Whoever called has to know.
-        _put_off(email, token, error)
+        attempt.put_off(error)
         raise
-    _claimed(email, token).update(sent_at=timezone.now(), claim=None, error="")
-    return Delivery(State.SENT)
+    return attempt.sent()
 
 
 def due() -> QuerySet[Email]:
@@ -92,6 +117,7 @@ def due() -> QuerySet[Email]:
         sent_at=None,
         failed_at=None,
         attempts__lt=MAX_ATTEMPTS,
+        unanswered__lt=MAX_UNANSWERED,
         not_before__lte=timezone.now(),
     ).order_by("not_before", "pk")
 
@@ -131,25 +157,62 @@ def _standing(user_id: int, kind: str, reference: str) -> Delivery:
     if kind not in kinds.all_kinds():
         return Delivery(State.WAITING, retry_in=UNDECLARED)
     wait = (email.not_before - timezone.now()).total_seconds()
+    if email.unanswered >= MAX_UNANSWERED and (wait <= 0 or email.claim is None):
+        return Delivery(State.UNKNOWN)
     return Delivery(State.WAITING, retry_in=max(wait, 0))
 
 
-def _put_off(email: Email, token: uuid.UUID, error: BaseException) -> Delivery:
-    message = f"{type(error).__name__}: {error}"
-    now = timezone.now()
-    if _is_final(error) or email.attempts >= MAX_ATTEMPTS:
-        _claimed(email, token).update(failed_at=now, claim=None, error=message)
-        return Delivery(State.FAILED)
-    # 15 seconds, doubled each time, an hour at most; jitter spreads those that failed together.
-    wait = min(15 * 2 ** (email.attempts - 1), 3600) * random.uniform(0.75, 1.25)  # noqa: S311
-    _claimed(email, token).update(
-        not_before=now + timedelta(seconds=wait), claim=None, error=message
-    )
-    return Delivery(State.WAITING, retry_in=wait)
+class _ClaimLost(Exception):
+    """Somebody else is sending the e-mail, because this one took too long."""
 
 
-def _claimed(email: Email, token: uuid.UUID) -> QuerySet[Email]:
-    return Email.objects.filter(pk=email.pk, claim=token)
+class _Attempt:
+    """One attempt to send, by the one who holds the claim."""
+
+    def __init__(self, email: Email, token: uuid.UUID) -> None:
+        self.email = email
+        self.row = Email.objects.filter(pk=email.pk, claim=token)
+        self.handed_over = False
+
+    def hand_over(self) -> None:
+        """Note that the message's end leaves now. Raises `_ClaimLost` without the claim."""
+        until = timezone.now() + ANSWER_LEASE
+        if not self.row.update(unanswered=F("unanswered") + 1, not_before=until):
+            raise _ClaimLost
+        self.handed_over = True
+
+    def sent(self) -> Delivery:
+        self._mark(sent_at=timezone.now(), unanswered=0, error="")
+        return Delivery(State.SENT)
+
+    def put_off(self, error: BaseException) -> Delivery:
+        now, note = timezone.now(), f"{type(error).__name__}: {error}"
+        unanswered, attempts = self.email.unanswered, self.email.attempts
+        if self.handed_over and not isinstance(error, SMTPResponseException):
+            note = f"The mail server has the whole e-mail and did not answer. {note}"
+            self._mark(not_before=now + timedelta(seconds=UNANSWERED_WAIT), error=note)
+            if unanswered + 1 >= MAX_UNANSWERED:
+                return Delivery(State.UNKNOWN)
+            return Delivery(State.WAITING, retry_in=UNANSWERED_WAIT)
+        if _is_final(error) or attempts >= MAX_ATTEMPTS:
+            self._mark(failed_at=now, unanswered=unanswered, error=note)
+            return Delivery(State.FAILED)
+        # 15 seconds, doubled each time, an hour at most; jitter spreads what failed together.
+        wait = min(15 * 2 ** (attempts - 1), 3600) * random.uniform(0.75, 1.25)  # noqa: S311
+        self._mark(not_before=now + timedelta(seconds=wait), unanswered=unanswered, error=note)
+        return Delivery(State.WAITING, retry_in=wait)
+
+    def _mark(self, **fields: object) -> None:
+        """Settle the row. A database that restarts just now must not make the e-mail unknown."""
+        for wait in MARK_AGAIN_AFTER:
+            try:
+                self.row.update(claim=None, **fields)
+                return
+            except (InterfaceError, OperationalError) as error:
+                logger.warning("E-mail %s is marked again in %s s: %s", self.email.pk, wait, error)
+                connection.close()
+                time.sleep(wait)
+        self.row.update(claim=None, **fields)
 
 
 def _is_final(error: BaseException) -> bool:

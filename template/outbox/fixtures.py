@@ -10,6 +10,6 @@ from pytest_django.fixtures import Settings
 def mail_server_down(settings: Settings) -> Callable[[], None]:
     """The mail server is down, until this is called."""
     working = settings.EMAIL_BACKEND
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_BACKEND = "outbox.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1  # nobody listens there
     return lambda: setattr(settings, "EMAIL_BACKEND", working)

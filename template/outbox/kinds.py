@@ -37,7 +37,7 @@ def compose(email: Email) -> EmailMessage:
     _, sender = parseaddr(settings.DEFAULT_FROM_EMAIL)
     row = ".".join(filter(None, [email.kind, email.reference, str(email.user_id), str(email.pk)]))
     return EmailMessage(
-        subject,
+        " ".join(subject.split()),  # what users wrote may hold line breaks, a header must not
         body,
         to=[email.user.email],
         # Always the same for this row: a receiver can recognise a second copy.

@@ -24,6 +24,9 @@ class Email(models.Model):
     )
     claim = models.UUIDField(null=True, unique=True, editable=False, help_text="Who is sending it.")
     attempts = models.PositiveSmallIntegerField(default=0)
+    unanswered = models.PositiveSmallIntegerField(
+        default=0, help_text="How often the mail server got the whole of it and did not answer."
+    )
     sent_at = models.DateTimeField(null=True, blank=True)
     failed_at = models.DateTimeField(
         null=True, blank=True, help_text="When it was given up, for example an unknown address."

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from .models import Email
@@ -37,9 +37,10 @@ def withdraw(user_id: int, kind: str, reference: str = "") -> bool:
 
 def retry(emails: QuerySet[Email]) -> int:
     """Make these e-mails due now, and return how many. Those sent or being sent are left alone."""
-    return emails.filter(sent_at=None, claim=None).update(
-        not_before=timezone.now(), attempts=0, failed_at=None
-    )
+    now = timezone.now()
+    # The claim of a worker that died stays until it is over.
+    idle = emails.filter(Q(claim=None) | Q(not_before__lte=now), sent_at=None)
+    return idle.update(not_before=now, claim=None, attempts=0, unanswered=0, failed_at=None)
 
 
 def progress(kind: str, reference: str = "") -> dict[str, int]:

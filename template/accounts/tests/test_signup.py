@@ -2,6 +2,7 @@ from datetime import timedelta
 
 import pytest
 from django.core import mail
+from django.db import IntegrityError, connection
 from django.urls import reverse
 from django.utils import timezone
 
@@ -106,3 +107,34 @@ def test_log_in_and_out(client):
 
     answer = client.post(reverse("accounts:logout"), follow=True)
     assert not answer.context["user"].is_authenticated
+
+
+@pytest.mark.parametrize("lookalike", ["adm\u0131n@example.com", "admi\u207f@example.com"])
+def test_an_address_that_only_looks_like_another_is_refused(client, lookalike):
+    """`\u0131` is an i without its dot, which some databases take for one."""
+    sign_up("admin@example.com", "Admin", "difference-engine")
+
+    answer = client.post(reverse("accounts:signup"), FORM | {"email": lookalike})
+
+    assert answer.context["form"].errors["email"]
+    assert User.objects.count() == 1
+    assert client.login(username="ADMIN@example.com", password="difference-engine")
+
+
+def test_an_address_is_written_in_one_form_whoever_writes_it(client):
+    user = sign_up("Ada@Example.com", "Ada", "difference-engine").user
+    assert User.objects.get(email="ADA@example.COM") == user
+    User.objects.filter(pk=user.pk).update(email="Grace@Example.com")
+    assert User.objects.values_list("email", flat=True).get() == "grace@example.com"
+    with pytest.raises(IntegrityError):
+        User.objects.bulk_create([User(email="GRACE@example.com", name="Grace")])
+
+
+def test_a_slow_password_hash_does_not_keep_others_from_writing(monkeypatch):
+    def look(user, password):
+        assert not connection.in_atomic_block
+        set_password(user, password)
+
+    set_password = User.set_password
+    monkeypatch.setattr(User, "set_password", look)
+    sign_up("ada@example.com", "Ada", "difference-engine")

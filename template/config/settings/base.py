@@ -90,10 +90,15 @@ MESSAGE_TAGS = {messages.ERROR: "warning"}
 
 # Database
 
-DATABASE_URL = url(
-    "DATABASE_URL", f"sqlite:///{DATA_DIR / 'db.sqlite3'}", schemes=("postgres", "sqlite", "mysql")
-)
-DATABASES = {"default": env.db_url_config(DATABASE_URL)}
+DATABASES = {
+    "default": env.db_url_config(
+        url(
+            "DATABASE_URL",
+            f"sqlite:///{DATA_DIR / 'db.sqlite3'}",
+            schemes=("postgres", "sqlite", "mysql"),
+        )
+    )
+}
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # Django, the workers and beat share the file. WAL lets them read while one writes; an
@@ -113,13 +118,18 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # E-mail
 
 # In production an unset EMAIL_URL is a local mail server; in development mails become files.
-EMAIL_URL = url(
-    "EMAIL_URL",
-    f"filemail:///{DATA_DIR / 'mail'}" if DEBUG else "smtp://localhost:25",
-    schemes=("smtp", "smtp+tls", "smtp+ssl", "filemail", "consolemail"),
+vars().update(
+    env.email_url_config(
+        url(
+            "EMAIL_URL",
+            f"filemail:///{DATA_DIR / 'mail'}" if DEBUG else "smtp://127.0.0.1:25",
+            schemes=("smtp", "smtp+tls", "smtp+ssl", "filemail", "consolemail"),
+        )
+    )
 )
-vars().update(env.email_url_config(EMAIL_URL))
-EMAIL_TIMEOUT = 10  # seconds for each step; outbox.delivery.LEASE must exceed all of them
+if EMAIL_BACKEND == "django.core.mail.backends.smtp.EmailBackend":
+    EMAIL_BACKEND = "outbox.smtp.EmailBackend"
+EMAIL_TIMEOUT = 10  # seconds for each step before the message's end
 DEFAULT_FROM_EMAIL = text("DEFAULT_FROM_EMAIL", "noreply@example.com")
 
 
@@ -176,6 +186,10 @@ if not DEBUG:
 if boolean("DJANGO_BEHIND_PROXY", default=DEBUG and forwarding.is_forwarded()):
     # Only behind a proxy that always sets this header: a client could send it too.
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+
+# The names of settings whose values no error report may show: Django's, and addresses with passwords.
+DEFAULT_EXCEPTION_REPORTER_FILTER = "config.error_reports.Filter"
 
 
 # Logging: everything to standard error, where the process manager collects it.

@@ -75,6 +75,22 @@ def test_a_password_is_not_shown(manage):
     assert "hunter2" not in result.stderr
 
 
+@pytest.mark.parametrize("debug", ["true", "false"])
+def test_error_reports_show_no_password_of_any_address(manage, debug):
+    code = (
+        "from django.views.debug import get_default_exception_reporter_filter as filter;"
+        "print(filter().get_safe_settings())"
+    )
+    addresses = {
+        "DATABASE_URL": "postgres://ada:hunter2@db.example.com/shop",
+        "EMAIL_URL": "smtp+tls://ada:hunter2@mail.example.com:587",
+        "CELERY_BROKER_URL": "redis://ada:hunter2@redis.example.com/1",
+    }
+    result = manage("shell", "-v0", "-c", code, **PRODUCTION, **addresses, DJANGO_DEBUG=debug)
+    assert "mail.example.com" in result.stdout
+    assert "hunter2" not in result.stdout
+
+
 def test_debug_is_off_unless_asked_for(manage):
     code = "from django.conf import settings; print(settings.DEBUG)"
     assert manage("shell", "-v0", "-c", code, **PRODUCTION).stdout == "False\n"
@@ -120,7 +136,9 @@ def test_an_app_is_installed_by_being_there_and_once(monkeypatch, tmp_path):
 
 def test_no_test_can_reach_a_running_stack(tmp_path):
     """Whatever the environment says: the settings of the tests lead nowhere."""
-    code = "from django.conf import settings as s; print(s.DJANGO_PORT, s.EMAIL_URL, s.DATA_DIR)"
+    code = (
+        "from django.conf import settings as s; print(s.DJANGO_PORT, s.EMAIL_BACKEND, s.DATA_DIR)"
+    )
     stack = {"DJANGO_PORT": "8000", "EMAIL_URL": "smtp://mail.example.com", "DATA_DIR": "/data"}
     environment = os.environ | stack | {"DJANGO_SETTINGS_MODULE": "config.testing"}
     command = [sys.executable, "-c", code]
@@ -129,7 +147,7 @@ def test_no_test_can_reach_a_running_stack(tmp_path):
     )
     port, mail, data = result.stdout.split()
     assert port == "1"
-    assert mail.startswith("filemail:")
+    assert mail == "django.core.mail.backends.filebased.EmailBackend"
     assert data != "/data"
 
 

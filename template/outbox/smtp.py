@@ -1,0 +1,61 @@
+"""SMTP that knows the moment after which a message may have been taken.
+
+A mail server takes a message with the dot that ends it, and may need minutes to say so: RFC 5321,
+4.5.3.2.6, asks for ten minutes of patience there. Who gives up earlier, and sends again, sends it
+twice. Before the dot nothing is taken, and a short time-out does no harm.
+"""
+
+import smtplib
+from collections.abc import Callable
+
+from django.core.mail.backends import smtp
+
+# Seconds to wait for the answer to the dot.
+ANSWER_TIMEOUT = 600
+END = b"\r\n.\r\n"
+
+
+class _Connection:
+    def send(self, s: str | bytes) -> None:
+        # smtplib sends commands as text. Bytes are a message, with its end.
+        if not (isinstance(s, bytes) and s.endswith(END)):
+            super().send(s)
+            return
+        super().send(s.removesuffix(END) + b"\r\n")
+        self.hand_over()
+        self.sock.settimeout(ANSWER_TIMEOUT)
+        super().send(b".\r\n")
+
+    def data(self, msg: bytes) -> tuple[int, bytes]:
+        try:
+            return super().data(msg)
+        finally:
+            if self.sock:
+                self.sock.settimeout(self.timeout)
+
+
+class _Plain(_Connection, smtplib.SMTP):
+    pass
+
+
+class _Secure(_Connection, smtplib.SMTP_SSL):
+    pass
+
+
+class EmailBackend(smtp.EmailBackend):
+    """Django's, which calls ``hand_over`` just before the end of each message leaves.
+
+    If ``hand_over`` raises, the connection is closed and the message is not taken.
+    """
+
+    hand_over: Callable[[], None] = staticmethod(lambda: None)
+
+    @property
+    def connection_class(self) -> type[smtplib.SMTP]:
+        return _Secure if self.use_ssl else _Plain
+
+    def open(self) -> bool | None:
+        opened = super().open()
+        if self.connection:
+            self.connection.hand_over = self.hand_over
+        return opened

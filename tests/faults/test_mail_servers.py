@@ -1,0 +1,221 @@
+"""Mail servers that answer late, never, or break: who gets an e-mail, and how often."""
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from django.db import OperationalError
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from accounts.emails import WELCOME
+from accounts.models import User
+from outbox import delivery, promises, smtp
+from outbox.delivery import State, deliver
+from outbox.models import Email
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class MailServer:
+    """A real SMTP server on a free port, which does as it is told at each point."""
+
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        # What it does at a command or at the "END" of a message: a reply, seconds to wait before
+        # the reply that is usual, "break" for the end of the connection, or "silence".
+        self.at: dict[str, str | float] = {}
+        self.taken: list[str] = []
+        self.closing = threading.Event()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self.closing.set()
+        self.listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self.listener.accept()
+                threading.Thread(target=self._serve, args=[connection], daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        usual = {"CONNECT": "220 ready", "DATA": "354 go on", "QUIT": "221 bye"}
+        with contextlib.suppress(OSError), connection, connection.makefile("rb") as lines:
+
+            def answer(point: str) -> bool:
+                does = self.at.get(point, 0)
+                if does == "break":
+                    return False
+                if does == "silence":
+                    return self.closing.wait() and False
+                if isinstance(does, float):
+                    self.closing.wait(does)
+                reply = does if isinstance(does, str) else usual.get(point, "250 ok")
+                connection.sendall(f"{reply}\r\n".encode())
+                return True
+
+            going = answer("CONNECT")
+            while going and (line := lines.readline()):
+                command = line.split()[0].decode().upper()
+                going = answer(command)
+                if going and command == "DATA" and command not in self.at:
+                    message = b"".join(iter(lines.readline, b".\r\n"))
+                    if not message.endswith(b"\r\n"):
+                        return  # the connection broke before the end
+                    self.taken.append(message.decode())
+                    going = answer("END")
+
+
+@pytest.fixture
+def server(settings, monkeypatch) -> Iterator[MailServer]:
+    server = MailServer()
+    settings.EMAIL_BACKEND = "outbox.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.port
+    settings.EMAIL_TIMEOUT = 0.5
+    monkeypatch.setattr(smtp, "ANSWER_TIMEOUT", 3)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def user() -> User:
+    user = User.objects.create_user("ada@example.com", name="Ada")
+    promises.promise([user.pk], WELCOME)
+    return user
+
+
+def make_due() -> None:
+    Email.objects.update(not_before=timezone.now())
+
+
+def test_one_that_answers_late_is_waited_for(server, user):
+    server.at["END"] = 1.5  # three times the time-out of any other step
+    assert deliver(user.pk, WELCOME).state is State.SENT
+    assert len(server.taken) == 1
+    assert Email.objects.get().unanswered == 0
+
+
+def test_while_it_is_waited_for_nobody_else_sends(server, user):
+    server.at["END"] = 1.5
+    sender = threading.Thread(target=deliver, args=[user.pk, WELCOME])
+    sender.start()
+    while not server.taken:
+        time.sleep(0.01)
+    # Longer than the lease of one whose message has not left.
+    assert Email.objects.get().not_before - timezone.now() > delivery.LEASE
+    assert not delivery.due().exists()
+    sender.join()
+    assert Email.objects.get().sent_at
+
+
+@pytest.mark.parametrize("does", ["silence", "break"])
+def test_one_that_never_answers_gets_it_twice_at_most(server, user, does, monkeypatch):
+    monkeypatch.setattr(smtp, "ANSWER_TIMEOUT", 0.5)
+    server.at["END"] = does
+
+    first = deliver(user.pk, WELCOME)
+    assert (first.state, first.retry_in) == (State.WAITING, delivery.UNANSWERED_WAIT)
+    assert deliver(user.pk, WELCOME).state is State.WAITING  # it is late, not at once
+    make_due()
+    assert deliver(user.pk, WELCOME).state is State.UNKNOWN
+    for _ in range(10):
+        make_due()
+        assert delivery.deliver_due() == 0
+        assert deliver(user.pk, WELCOME).state is State.UNKNOWN
+
+    assert len(server.taken) == 2
+    ids = {line for mail in server.taken for line in mail.splitlines() if "Message-ID" in line}
+    assert len(ids) == 1
+    assert "did not answer" in Email.objects.get().error
+
+
+def test_a_person_can_send_it_once_more(server, user, monkeypatch):
+    monkeypatch.setattr(smtp, "ANSWER_TIMEOUT", 0.1)
+    server.at["END"] = "break"
+    for _ in range(2):
+        deliver(user.pk, WELCOME)
+        make_due()
+    server.at.clear()
+
+    assert promises.retry(Email.objects.all()) == 1
+    assert deliver(user.pk, WELCOME).state is State.SENT
+
+
+def test_one_killed_while_it_waits_for_the_answer_is_sent_once_more(user):
+    """As a kill leaves the row: claimed, and nobody there to settle it."""
+    claim = "7b0ed2a8-6c0f-4b0e-8a52-1b9a5c1f0d11"
+    Email.objects.update(claim=claim, unanswered=1, not_before=timezone.now())
+    assert deliver(user.pk, WELCOME).state is State.SENT
+
+    Email.objects.update(claim=claim, unanswered=2, sent_at=None, not_before=timezone.now())
+    assert deliver(user.pk, WELCOME).state is State.UNKNOWN
+    assert promises.retry(Email.objects.all()) == 1
+
+
+@pytest.mark.parametrize("does", ["silence", "break", "421 too busy"])
+@pytest.mark.parametrize("point", ["CONNECT", "EHLO", "MAIL", "RCPT", "DATA"])
+def test_before_the_end_of_the_message_nothing_is_unknown(server, user, point, does):
+    server.at[point] = does
+    if point == "EHLO" and does != "silence":
+        server.at["HELO"] = does  # what smtplib tries next
+    result = deliver(user.pk, WELCOME)
+    assert result.state is State.WAITING
+    assert result.retry_in < 20
+    email = Email.objects.get()
+    assert (email.unanswered, email.claim) == (0, None)
+
+    server.at.clear()
+    make_due()
+    assert deliver(user.pk, WELCOME).state is State.SENT
+    assert len(server.taken) == 1
+
+
+@pytest.mark.parametrize(
+    ("reply", "state"), [("452 disk full", State.WAITING), ("554 spam", State.FAILED)]
+)
+def test_a_refusal_of_the_whole_message_is_an_answer(server, user, reply, state):
+    server.at["END"] = reply
+    assert deliver(user.pk, WELCOME).state is state
+    assert Email.objects.get().unanswered == 0
+
+
+def test_who_lost_the_claim_does_not_end_the_message(server, user):
+    """It took longer than its lease to get there, and another one sends it."""
+    server.at["RCPT"] = 0.3
+    sender = threading.Thread(target=deliver, args=[user.pk, WELCOME])
+    sender.start()
+    while not Email.objects.exclude(claim=None).exists():
+        time.sleep(0.01)
+    Email.objects.update(claim="7b0ed2a8-6c0f-4b0e-8a52-1b9a5c1f0d11")
+    sender.join()
+    assert server.taken == []
+    assert Email.objects.get().unanswered == 0
+
+
+def test_a_server_that_hangs_after_its_answer_changes_nothing(server, user):
+    server.at["QUIT"] = "silence"
+    assert deliver(user.pk, WELCOME).state is State.SENT
+    assert Email.objects.get().sent_at
+
+
+def test_a_database_that_restarts_does_not_double_an_email(server, user, monkeypatch):
+    update, failures = QuerySet.update, [2]
+
+    def fail_twice(queryset, **fields):
+        if "sent_at" in fields and failures[0]:
+            failures[0] -= 1
+            raise OperationalError("server closed the connection unexpectedly")
+        return update(queryset, **fields)
+
+    monkeypatch.setattr(QuerySet, "update", fail_twice)
+    monkeypatch.setattr(delivery, "MARK_AGAIN_AFTER", (0, 0, 0))
+    assert deliver(user.pk, WELCOME).state is State.SENT
+    assert Email.objects.get().sent_at
+    make_due()
+    assert deliver(user.pk, WELCOME).state is State.ALREADY_SENT
+    assert len(server.taken) == 1
