@@ -61,7 +61,9 @@ class Temporal:
         """
 
         async def result() -> Any:
-            async with self.environment.time_skipping_unlocked():
+            async with contextlib.AsyncExitStack() as stack:
+                if self.environment.supports_time_skipping:
+                    await stack.enter_async_context(self.environment.time_skipping_unlocked())
                 return await asyncio.wait_for(self.handle(workflow_id).result(), timeout)
 
         try:

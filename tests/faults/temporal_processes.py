@@ -1,0 +1,30 @@
+"""Processes and servers of Temporal's, for the tests of faults."""
+
+import os
+from pathlib import Path
+
+from django.conf import settings
+from django.db import connection
+from workflows.fixtures import Temporal
+
+
+def process_environment(temporal: Temporal | str, folder: Path) -> dict[str, str]:
+    """For a process on the test database, with a folder of its own for everything else."""
+    if isinstance(temporal, Temporal):
+        temporal = temporal.client.service_client.config.target_host
+    return os.environ | {
+        "TEMPORAL_ADDRESS": temporal,
+        "TEMPORAL_TASK_QUEUE": settings.TEMPORAL_TASK_QUEUE,
+        "DATABASE_URL": database_url(),
+        "DATA_DIR": str(folder),
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+    }
+
+
+def database_url() -> str:
+    """The test database, for another process."""
+    database = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{database['NAME']}"
+    login = f"{database['USER']}:{database['PASSWORD']}"
+    return f"postgres://{login}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
