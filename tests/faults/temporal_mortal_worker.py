@@ -12,8 +12,9 @@ import django
 
 django.setup()
 
-from orders import activities  # noqa: E402
 from temporalio import activity  # noqa: E402
+
+from orders import activities  # noqa: E402
 from workflows import declarations, worker_process  # noqa: E402
 
 name = sys.argv[1]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import connection
+
 from workflows.fixtures import Temporal
 
 

@@ -5,9 +5,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from accounts.models import User
 from django.core import mail
 from django.urls import reverse
+
+from accounts.models import User
 from workflows import client as temporal_client
 from workflows.onboarding.start import start_onboarding
 

@@ -7,11 +7,12 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 
+from temporal_processes import process_environment
+
 from orders.activities import NO_DELIVERY
 from orders.models import Order, Product
 from orders.start import start_order, workflow_id
 from orders.tests.test_orders import COMPENSATIONS, STEPS, STOCK, assert_balanced
-from temporal_processes import process_environment
 
 MORTAL_WORKER = Path(__file__).parent / "temporal_mortal_worker.py"
 

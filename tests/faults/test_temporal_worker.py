@@ -6,16 +6,17 @@ import uuid
 from datetime import timedelta
 
 import pytest
-from accounts.emails import WELCOME
-from accounts.models import User
 from django.contrib.auth.models import Group
 from django.core.mail.backends.smtp import EmailBackend
 from django.db import connection
-from outbox.models import Email
-from outbox.promises import promise
 from temporal_mail_servers import silent_server
 from temporalio import activity, workflow
 from temporalio.common import RetryPolicy
+
+from accounts.emails import WELCOME
+from accounts.models import User
+from outbox.models import Email
+from outbox.promises import promise
 from workflows import fixtures, worker
 from workflows.declarations import Declared
 from workflows.emails import send_email

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from accounts.emails import WELCOME
 from django.conf import settings
-from outbox.models import Email
 from temporal_mail_servers import HeldServer
 from temporal_processes import process_environment
 from temporalio.client import Client
+
+from accounts.emails import WELCOME
+from outbox.models import Email
 from workflows.fixtures import Temporal, connected, free_port, start_dev_server, wait_until
 from workflows.onboarding.start import start_onboarding
 from workflows.worker_process import CannotStart, connect
