@@ -36,15 +36,15 @@ def main(variant: str) -> None:
                 sys.exit(f"{command} failed:\n{done.stdout}{done.stderr}")
             return time.perf_counter() - start
 
-        laid_down = run(sys.executable, ROOT / "generate.py", shop, variant, cwd=ROOT)
+        made = run(sys.executable, ROOT / "generate.py", shop, variant, cwd=ROOT)
         env |= free_ports(shop)
         try:
             started = run("sh", "dev", "just", "up", "-D")
             ready = run("sh", "dev", "just", "wait")
-            print(f"laid down {laid_down:6.2f} s")
+            print(f"made      {made:6.2f} s")
             print(f"installed {started:6.2f} s  (just up -D)")
             print(f"ready     {ready:6.2f} s  (just wait)")
-            print(f"together  {laid_down + started + ready:6.2f} s\n")
+            print(f"together  {made + started + ready:6.2f} s\n")
             report_idle(shop)
         finally:
             stopped = run("sh", "dev", "just", "down")

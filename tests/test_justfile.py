@@ -8,7 +8,9 @@ import subprocess
 import pytest
 from conftest import ROOT, run
 
-OF_THIS_REPOSITORY = {"default", "bench", "new", "screenshots", "test-generator"}
+OF_THIS_REPOSITORY = {"bench", "new", "screenshots", "test-faults", "test-slipway", "update"}
+# Here they are about the whole repository.
+REPLACED = {"fmt", "lint"}
 
 
 @pytest.fixture(autouse=True)
@@ -18,30 +20,40 @@ def just():
 
 
 def recipes(folder) -> dict[str, tuple]:
-    """Return what `just --list` tells of each recipe, and what it takes."""
+    """Return what `just --list` tells of each recipe, what it takes, and what it does."""
     dump = json.loads(run("just", "--dump", "--dump-format", "json", cwd=folder).stdout)
     return {
-        name: (recipe["doc"], recipe["attributes"], recipe["parameters"])
+        name: (recipe["doc"], recipe["attributes"], recipe["parameters"], recipe["body"])
         for name, recipe in dump["recipes"].items()
         if not recipe["private"]
     }
 
 
-def test_the_lists_agree():
-    root = {n: r for n, r in recipes(ROOT).items() if n not in OF_THIS_REPOSITORY}
-    assert root == recipes(ROOT / "template")
-    assert all(doc for doc, *_ in recipes(ROOT).values())
+def test_the_recipes_of_the_template_are_there_and_none_is_written_twice():
+    root, template = recipes(ROOT), recipes(ROOT / "template")
+    assert root.keys() == template.keys() | OF_THIS_REPOSITORY
+    assert {name for name in template if root[name] != template[name]} == REPLACED
+    assert all(doc for doc, *_ in root.values())
 
 
-@pytest.mark.parametrize("folder", ["", "template"])
+def test_no_recipes_of_a_part_lie_where_just_looks_for_a_justfile_of_its_own():
+    """Or in the part's folder it would find that one alone."""
+    names = {path.name.lower() for path in (ROOT / "template").glob("*/*justfile")}
+    assert not names
+
+
+@pytest.mark.parametrize("folder", ["", "tests", "template", "template/config"])
 def test_arguments_arrive_as_they_are(folder):
     done = run("just", "logs", "two  words; $HOME", cwd=ROOT / folder, ok=False)
     assert "There is no log of two  words; $HOME." in done.stderr
 
 
-def test_the_exit_code_arrives(tmp_path):
-    done = run("just", "status", cwd=ROOT, ok=False, DATA_DIR=str(tmp_path))
+@pytest.mark.parametrize("folder", ["", "template"])
+def test_the_exit_code_arrives(folder, tmp_path):
+    done = run("just", "status", cwd=ROOT / folder, ok=False, DATA_DIR=str(tmp_path))
     assert done.returncode == 1
+    wrong = run("just", "scale", "one", "many", cwd=ROOT / folder, ok=False)
+    assert wrong.returncode == 2
 
 
 def test_new_takes_the_folder_as_seen_from_where_it_is_called(tmp_path):

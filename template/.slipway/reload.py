@@ -157,7 +157,7 @@ def look_at_each_change() -> Iterator[Files]:
             for _ in heard:
                 files, current = look()
                 yield files
-                if current != folders:
+                if set(current) != set(folders):
                     break
 
 

@@ -25,7 +25,7 @@ class RunningStack:
         env.pop("DJANGO_SETTINGS_MODULE", None)
         self.ports = {port.variable: free_port() for port in ports.declared(env)}
         self.env = env | {name: str(number) for name, number in self.ports.items()}
-        self.env |= {"DATA_DIR": str(data_dir), "DJANGO_DEBUG": "true"}
+        self.env |= {"DATA_DIR": str(data_dir), "DJANGO_DEBUG": ""}
         self.url = f"http://localhost:{self.ports['DJANGO_PORT']}"
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess:

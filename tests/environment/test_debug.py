@@ -48,6 +48,33 @@ class TestDebug:
         wait_for(lambda: project.status()["worker"]["uptime"])
         assert project.status()["worker"]["pid"] != before
 
+    def test_modules_are_those_of_the_project(self, project):
+        """Its root is where they are found first, and `.slipway` is not: also under a debugger."""
+        project.write("client.py", "NAME = 'of the project'")
+        project.write(
+            "worker.py",
+            "import sys, time\nif sys.stdin.isatty() or not sys.stdin.read(1): time.sleep(1000)\n"
+            "import client; print(client.NAME, client.__file__)\n"
+            "print(sys.path[0], [p for p in sys.path if 'slipway' in p])\n",
+        )
+        project.services(WORKER)
+        project.ok("up", "-D")
+        project.ok("wait")
+        start = "import runpy, sys; sys.argv = ['.slipway', 'debug', 'worker']\n"
+        start += f"runpy.run_path({str(project.root / '.slipway')!r}, run_name='__main__')\n"
+        for command in (project.command("debug", "worker"), [project.command()[0], "-c", start]):
+            done = subprocess.run(
+                command,
+                cwd=project.root,
+                env=project.env,
+                input="x",
+                capture_output=True,
+                text=True,
+                timeout=30,
+            )
+            assert f"of the project {project.root}/client.py\n{project.root} []" in done.stdout
+            wait_for(lambda: project.status()["worker"]["uptime"])
+
     @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
     def test_it_has_the_port_to_itself_until_it_is_ended(self, how, project):
         project.services(WEB)

@@ -1,5 +1,6 @@
 """The reloader: a change replaces the worker, and a worker is told to stop once."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -35,6 +36,7 @@ time.sleep(60)
 class Worker:
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.reloader: subprocess.Popen | None = None
         (root / ".slipway").mkdir()
         shutil.copy(reload.__file__, root / ".slipway")
         (root / "shop").mkdir()
@@ -51,6 +53,10 @@ class Worker:
     def change(self, code: str) -> None:
         (self.root / "shop" / "code.py").write_text(code + "\n")
 
+    def add(self, name: str, text: str = "") -> None:
+        (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / name).write_text(text)
+
     def diary(self) -> list[str]:
         diary = self.root / "diary"
         return diary.read_text().splitlines() if diary.exists() else []
@@ -60,8 +66,9 @@ class Worker:
 def worker(tmp_path):
     worker = Worker(tmp_path)
     yield worker
-    worker.reloader.kill()
-    worker.reloader.wait()
+    if worker.reloader:
+        worker.reloader.kill()
+        worker.reloader.wait()
 
 
 def test_a_change_starts_a_new_one_while_the_old_one_finishes_its_work(worker):
@@ -75,6 +82,79 @@ def test_a_change_starts_a_new_one_while_the_old_one_finishes_its_work(worker):
     reloader.terminate()
     assert reloader.wait(10) == 7
     assert worker.diary()[-2:] == ["told 2", "ends 2"]
+
+
+def test_a_package_that_comes_later_is_watched_too(worker):
+    worker.start()
+    time.sleep(1)
+    new = worker.root / "invoices"
+    (new / "templates").mkdir(parents=True)
+    (new / "__init__.py").touch()
+    wait_for(lambda: worker.diary().count("starts 1") == 2)
+    time.sleep(1)
+    (new / "templates" / "invoice.html").write_text("<p>")
+    wait_for(lambda: worker.diary().count("starts 1") == 3)
+    time.sleep(1)
+    (new / "tasks").mkdir()
+    time.sleep(1)
+    (new / "tasks" / "monthly.py").touch()
+    wait_for(lambda: worker.diary().count("starts 1") == 4)
+
+
+def test_a_folder_may_become_a_package(worker):
+    (worker.root / "invoices" / "inner").mkdir(parents=True)
+    worker.start()
+    time.sleep(1)
+    (worker.root / "invoices" / "__init__.py").touch()
+    wait_for(lambda: worker.diary().count("starts 1") == 2)
+    time.sleep(1)
+    (worker.root / "invoices" / "inner" / "tasks.py").touch()
+    wait_for(lambda: worker.diary().count("starts 1") == 3)
+
+
+def test_a_package_that_goes_does_not_end_the_watch(worker):
+    worker.add("invoices/__init__.py")
+    worker.start()
+    time.sleep(1)
+    shutil.rmtree(worker.root / "invoices")
+    wait_for(lambda: worker.diary().count("starts 1") == 2)
+    time.sleep(1)
+    worker.change("VERSION = 2")
+    wait_for(lambda: "starts 2" in worker.diary())
+
+
+def test_what_is_no_code_of_the_project_is_not_watched(worker):
+    for name in ("node_modules/__init__.py", "shop/node_modules/lib/a.py", "env/pyvenv.cfg"):
+        worker.add(name)
+    worker.start()
+    time.sleep(1)
+    for name in (
+        *(".venv/lib/a.py", "env/__init__.py", "env/lib/a.py", "node_modules/a.py"),
+        *("shop/node_modules/lib/a.py", "shop/.cache/a.html", "shop/data.json", "docs/notes.txt"),
+        *("staticfiles/__init__.py", ".data/mail/1.txt", "report.txt", "shop/__pycache__/a.py"),
+    ):
+        worker.add(name, "changed")
+    time.sleep(2)
+    assert worker.diary() == ["starts 1"]
+    worker.add("helpers.py")
+    wait_for(lambda: worker.diary().count("starts 1") == 2)
+
+
+def test_the_thousands_of_folders_of_an_environment_are_not_looked_at(worker):
+    for name in (".venv/lib", "node_modules/a/b", "env/lib", "shop/frontend/node_modules/a"):
+        (worker.root / name).mkdir(parents=True)
+    worker.add("env/pyvenv.cfg")
+    worker.add("env/__init__.py")
+    code = "import reload; print(*sorted(reload.look()[1]))"
+    folders = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=worker.root,
+        env=os.environ | {"PYTHONPATH": ".slipway"},
+        capture_output=True,
+        text=True,
+    ).stdout.split()
+    root = os.path.realpath(worker.root)
+    assert folders == [root, f"{root}/shop", f"{root}/shop/frontend"]
 
 
 def test_it_is_told_once_and_nothing_starts_after_a_stop(worker):

@@ -106,8 +106,45 @@ def test_a_malformed_setting_is_said_in_its_own_words(project):
         "class ImproperlyConfigured(Exception): pass\n"
         "raise ImproperlyConfigured('DATABASE_URL=x is not an address.')\n",
     )
-    assert project.refused("up", "-D").endswith("DATABASE_URL=x is not an address.\n")
+    assert project.refused("up", "-D").endswith("\nDATABASE_URL=x is not an address.\n")
     assert project.processes() == {}
+
+
+def test_an_app_that_refuses_to_be_loaded_is_said_in_its_own_words(project):
+    """As one does that needs another app: Django is asked to set up all, not for its settings."""
+    project.write(
+        "django/__init__.py",
+        "class ImproperlyConfigured(Exception): pass\n"
+        "def setup(): raise ImproperlyConfigured('orders/ needs workflows/: #add-temporal')\n",
+    )
+    said = project.refused("up", "-D")
+    assert said.endswith("\norders/ needs workflows/: #add-temporal\n")
+    assert "Traceback" not in said
+    assert project.processes() == {}
+    assert "!!   orders/ needs workflows/: #add-temporal\n" in project.refused("doctor")
+
+
+def test_other_settings_are_asked_where_the_environment_names_them(project):
+    project.write("config/other.py", "raise SystemExit('these')\n")
+    assert "these" in project.refused("up", "-D", DJANGO_SETTINGS_MODULE="config.other")
+
+
+def test_processes_are_told_that_this_is_development(project):
+    """Also from a terminal that is in no environment, or in another project's."""
+    project.services('  show:\n    command: echo "root $$DEV_ROOT" >said; exec sleep 1000\n')
+    project.ok("up", "-D", DEV_ROOT="/other")
+    wait_for((project.root / "said").exists)
+    assert (project.root / "said").read_text() == f"root {project.root}\n"
+
+
+def test_it_runs_from_every_folder(project, tmp_path):
+    project.env["PWD"] = str(tmp_path)
+    command = [project.command()[0], os.path.relpath(project.root / ".slipway", tmp_path)]
+    for arguments, code in (["up", "-D"], 0), (["wait"], 0), (["restart", "web"], 0), (["down"], 0):
+        done = subprocess.run(
+            [*command, *arguments], cwd=tmp_path, env=project.env, capture_output=True, text=True
+        )
+        assert done.returncode == code, done.stderr
 
 
 def test_a_detached_stack_that_cannot_start_says_why(project):
