@@ -14,12 +14,12 @@ from django.db import connection
 from outbox.models import Email
 from outbox.promises import promise
 from temporal_mail_servers import silent_server
+from temporal_processes import wait_until
 from temporalio import activity, workflow
 from temporalio.common import RetryPolicy
 from workflows import fixtures, worker
 from workflows.declarations import Declared
 from workflows.emails import send_email
-from workflows.fixtures import wait_until
 from workflows.onboarding.start import start_onboarding, workflow_id
 
 
