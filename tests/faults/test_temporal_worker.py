@@ -10,6 +10,7 @@ from django.contrib.auth.models import Group
 from django.core.mail.backends.smtp import EmailBackend
 from django.db import connection
 from temporal_mail_servers import silent_server
+from temporal_processes import wait_until
 from temporalio import activity, workflow
 from temporalio.common import RetryPolicy
 
@@ -20,7 +21,6 @@ from outbox.promises import promise
 from workflows import fixtures, worker
 from workflows.declarations import Declared
 from workflows.emails import send_email
-from workflows.fixtures import wait_until
 from workflows.onboarding.start import start_onboarding, workflow_id
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from temporal_mail_servers import HeldServer
-from temporal_processes import process_environment
+from temporal_processes import process_environment, wait_until
 from temporalio.client import Client
 
 from accounts.emails import WELCOME
 from outbox.models import Email
-from workflows.fixtures import Temporal, connected, free_port, start_dev_server, wait_until
+from workflows.fixtures import Temporal, connected, free_port, start_dev_server
 from workflows.onboarding.start import start_onboarding
 from workflows.worker_process import CannotStart, connect
 

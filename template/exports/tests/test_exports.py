@@ -12,7 +12,6 @@ from temporalio.testing import ActivityEnvironment
 from accounts.models import User
 from exports import activities
 from exports.activities import Progress, export_users, path
-from workflows.fixtures import wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +84,7 @@ def test_it_hands_over_when_its_worker_stops(users):
 
 
 @pytest.fixture
-def see(client, staff) -> Callable[[str], str]:
+def see(real_temporal, client, staff) -> Callable[[str], str]:
     """Waits until the page shows something, and returns the page."""
     client.force_login(staff)
 
@@ -94,7 +93,7 @@ def see(client, staff) -> Callable[[str], str]:
             page = client.get(reverse("exports:list")).content.decode()
             return page if text in page else None
 
-        return wait_until(look, f"{text} on the page", timeout=30)
+        return real_temporal.wait_until(look, f"{text} on the page", timeout=30)
 
     return page_with
 
