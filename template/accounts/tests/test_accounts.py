@@ -8,8 +8,7 @@ from django.utils import timezone
 
 from accounts.emails import FOLLOW_UP, WELCOME
 from accounts.models import User
-from accounts.signals import user_signed_up
-from accounts.signup import sign_up
+from accounts.signup import sign_up, user_signed_up
 from outbox.models import Email
 
 FORM = {
@@ -138,3 +137,27 @@ def test_a_slow_password_hash_does_not_keep_others_from_writing(monkeypatch):
     set_password = User.set_password
     monkeypatch.setattr(User, "set_password", look)
     sign_up("ada@example.com", "Ada", "difference-engine")
+
+
+def test_every_admin_page_opens(admin_client):
+    user = User.objects.create_user("ada@example.com", name="Ada")
+    for page in [
+        reverse("admin:accounts_user_changelist"),
+        reverse("admin:accounts_user_add"),
+        reverse("admin:accounts_user_change", args=[user.pk]),
+    ]:
+        assert admin_client.get(page).status_code == 200
+
+
+def test_staff_create_a_user_who_can_log_in(admin_client, client):
+    admin_client.post(
+        reverse("admin:accounts_user_add"),
+        {
+            "email": "grace@example.com",
+            "name": "Grace",
+            "usable_password": "true",
+            "password1": "nanosecond-wire",
+            "password2": "nanosecond-wire",
+        },
+    )
+    assert client.login(username="grace@example.com", password="nanosecond-wire")
