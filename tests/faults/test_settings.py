@@ -63,7 +63,7 @@ def test_an_app_that_is_listed_too_is_installed_once_and_in_its_place(installed)
 
 def test_no_test_can_reach_a_running_stack(tmp_path):
     """Whatever the environment says: the settings of the tests lead nowhere."""
-    code = "from django.conf import settings as s; print(s.DJANGO_PORT, s.EMAIL_BACKEND, s.DATA_DIR)"
+    code = "from config import testing as s; print(s.DJANGO_PORT, s.EMAIL_BACKEND, s.DATA_DIR)"
     stack = {"DJANGO_PORT": "8000", "EMAIL_URL": "smtp://mail.example.com", "DATA_DIR": "/data"}
     environment = os.environ | stack | {"DJANGO_SETTINGS_MODULE": "config.testing"}
     command = [sys.executable, "-c", code]

@@ -187,7 +187,7 @@ if boolean("DJANGO_BEHIND_PROXY", default=DEBUG and forwarding.is_forwarded()):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 
-# The names of settings whose values no error report may show: Django's, and addresses with passwords.
+# Error reports show no addresses: they hold passwords.
 DEFAULT_EXCEPTION_REPORTER_FILTER = "config.error_reports.Filter"
 
 
