@@ -9,7 +9,6 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.views.debug import SafeExceptionReporterFilter
 from temporalio.service import TLSConfig
-
 from workflows.connection import connect_options
 
 
