@@ -11,7 +11,7 @@ import pytest
 from temporalio.worker import Replayer
 
 from workflows import histories
-from workflows.declarations import declared
+from workflows.declarations import declared, workflow_name
 
 # Of every app that declares a workflow.
 WORKFLOWS = declared().workflows
@@ -22,7 +22,7 @@ def test_the_code_of_today_replays(file: Path):
     asyncio.run(Replayer(workflows=WORKFLOWS).replay_workflow(histories.load(file)))
 
 
-@pytest.mark.parametrize("name", [histories.type_of(entry) for entry in WORKFLOWS])
+@pytest.mark.parametrize("name", [workflow_name(entry) for entry in WORKFLOWS])
 def test_each_workflow_has_a_recorded_history(name: str):
     """Run the workflow, then: just record-history WORKFLOW_ID"""
     assert [file for file in histories.recorded() if file.name.startswith(f"{name}.")]
