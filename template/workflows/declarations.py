@@ -31,6 +31,9 @@ class Declared:
     def with_fakes(self, *fakes: Callable) -> "Declared":
         """Return the same with these activities in the place of those of the same names."""
         by_name = {_activity_name(fake): fake for fake in fakes}
+        real = map(_activity_name, self.activities + self.mail_activities)
+        if unknown := by_name.keys() - set(real):
+            raise ValueError(f"No app declares an activity of this name: {unknown}")
 
         def faked(activities: list[Callable]) -> list[Callable]:
             return [by_name.get(_activity_name(entry), entry) for entry in activities]

@@ -53,6 +53,15 @@ def test_a_test_says_what_holds_a_workflow_up(temporal, transactional_db, user):
             temporal.result(workflow_id(user.pk), timeout=0.3)
 
 
+def test_a_fake_of_no_activity_is_refused(temporal):
+    with pytest.raises(ValueError, match="another_name"), temporal.workers(another_name):
+        pass
+
+
+@activity.defn
+def another_name() -> None: ...
+
+
 def test_the_clock_of_the_server_keeps_what_was_skipped(temporal):
     before = temporal.now()
     temporal.sleep_until(before + timedelta(weeks=3))
