@@ -6,7 +6,7 @@ from .models import Announcement
 
 @admin.register(Announcement)
 class AnnouncementAdmin(admin.ModelAdmin):
-    """To look at. `/tasks/announcements/` makes and shows them."""
+    """To look at. `/announcements/` makes and shows them."""
 
     list_display = ["subject", "created_by", "created_at", "cursor", "last_user_id"]
     list_select_related = ["created_by"]

@@ -1,13 +1,15 @@
 from django.conf import settings
 from django.db import models
-from django.db.models import Count, F
+from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import Email, User
+from accounts.models import User
+from outbox import promises
+from outbox.models import Email
 
+# The kind of these e-mails in the outbox; their reference is the announcement's key.
 KIND = "announcement"
-"""The kind of these e-mails in the ledger; behind a colon follows the announcement's key."""
 
 
 class AnnouncementQuerySet(models.QuerySet):
@@ -27,7 +29,7 @@ class Announcement(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     last_user_id = models.BigIntegerField(editable=False, help_text="The newest account.")
     cursor = models.BigIntegerField(
-        default=0, editable=False, help_text="Users up to this one have their row in the ledger."
+        default=0, editable=False, help_text="Users up to this one have their row in the outbox."
     )
     moved_at = models.DateTimeField(
         default=timezone.now, editable=False, help_text="When the cursor moved last."
@@ -45,24 +47,19 @@ class Announcement(models.Model):
         return reverse("announcements:detail", args=[self.pk])
 
     @property
-    def kind(self) -> str:
-        """The kind of its e-mails in the ledger."""
-        return f"{KIND}:{self.pk}"
+    def reference(self) -> str:
+        """What its e-mails are about, in the outbox."""
+        return str(self.pk)
 
     def next_users(self) -> models.QuerySet[User]:
-        """The users who have no row in the ledger yet."""
+        """The users who have no row in the outbox yet."""
         return User.objects.filter(
             pk__gt=self.cursor, pk__lte=self.last_user_id, is_active=True
         ).order_by("pk")
 
     def progress(self) -> dict[str, int]:
-        """How many e-mails there are in all, sent, failed, and waiting.
-
-        Counted in the ledger each time: a counter would drift whenever a task runs twice.
-        """
-        counts = Email.objects.filter(kind=self.kind).aggregate(
-            promised=Count("pk"), sent=Count("sent_at"), failed=Count("failed_at")
-        )
+        """How many e-mails there are in all, sent, failed, and waiting."""
+        counts = promises.progress(KIND, self.reference)
         total = counts["promised"] + self.next_users().count()
         waiting = total - counts["sent"] - counts["failed"]
         return {
@@ -74,11 +71,7 @@ class Announcement(models.Model):
 
     def last_error(self) -> str:
         """What went wrong with an e-mail that is to be tried again, or nothing."""
-        unsent = Email.objects.filter(kind=self.kind, sent_at=None, failed_at=None)
+        unsent = Email.objects.filter(
+            kind=KIND, reference=self.reference, sent_at=None, failed_at=None
+        )
         return unsent.exclude(error="").values_list("error", flat=True).first() or ""
-
-
-def write(email: Email) -> tuple[str, str]:
-    """The subject and the text of such an e-mail, for `accounts.emails`."""
-    announcement = Announcement.objects.get(pk=email.kind.partition(":")[2])
-    return announcement.subject, f"Hi {email.user.name},\n\n{announcement.text}\n"

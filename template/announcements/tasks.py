@@ -1,6 +1,6 @@
 """How an announcement reaches a million users: in steps that are small, and safe to repeat.
 
-`promise` writes the next thousand rows into the ledger, moves the cursor in the same transaction,
+`promise` writes the next thousand rows into the outbox, moves the cursor in the same transaction,
 hands the rows out as batches, and queues itself behind them: so there are never many messages, and
 any number of workers can take part. A step that is lost is repeated by `continue_announcements`.
 
@@ -16,21 +16,21 @@ from django.db import connection, transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from accounts import ledger
-from accounts.models import Email
+from outbox import promises
+from outbox.delivery import State, deliver, due
 
 from .models import KIND, Announcement
 
 logger = logging.getLogger(__name__)
 
+# Users in one transaction.
 CHUNK = 1000
-"""Users in one transaction."""
+# E-mails in one task: a second or two, for other tasks wait behind it.
 BATCH = 50
-"""E-mails in one task: a second or two, for other tasks wait behind it."""
+# Connections to the mail server at a time, in each pool process. Sending is waiting.
 CONNECTIONS = 10
-"""Connections to the mail server at a time, in each pool process. Sending is waiting."""
+# After this time without progress a step was lost. It exceeds a task's time limit.
 STALLED = timedelta(minutes=3)
-"""After this time without progress a step was lost. It exceeds a task's time limit."""
 
 
 def start(announcement_id: int) -> None:
@@ -41,7 +41,7 @@ def start(announcement_id: int) -> None:
         logger.warning("Announcement %d begins later: %s", announcement_id, error)
 
 
-@shared_task
+@shared_task(queue="bulk")
 def promise(announcement_id: int) -> int:
     """Promise the announcement to the next users; return how many. Repeats itself to the end.
 
@@ -51,47 +51,44 @@ def promise(announcement_id: int) -> int:
     with transaction.atomic():
         # The lock keeps a repeated step from writing the same rows.
         announcement = Announcement.objects.select_for_update().get(pk=announcement_id)
-        unsent = Email.objects.filter(kind=announcement.kind, sent_at=None, failed_at=None)
-        if unsent.count() > 2 * CHUNK:
+        counts = promises.progress(KIND, announcement.reference)
+        if counts["promised"] - counts["sent"] - counts["failed"] > 2 * CHUNK:
             return 0
         user_ids = list(announcement.next_users().values_list("pk", flat=True)[:CHUNK])
-        Email.objects.bulk_create(
-            [Email(user_id=user_id, kind=announcement.kind) for user_id in user_ids],
-            ignore_conflicts=True,
-        )
+        promises.promise(user_ids, KIND, reference=announcement.reference)
         announcement.cursor = user_ids[-1] if user_ids else announcement.last_user_id
         announcement.moved_at = timezone.now()
         announcement.save(update_fields=["cursor", "moved_at"])
     for index in range(0, len(user_ids), BATCH):
         batch = user_ids[index : index + BATCH]
-        send_batch.delay(announcement.kind, batch[0], batch[-1])
+        send_batch.delay(announcement.reference, batch[0], batch[-1])
     if user_ids:
         promise.delay(announcement_id)
     return len(user_ids)
 
 
-@shared_task
-def send_batch(kind: str, first: int, last: int) -> int:
-    """Send the e-mails of a kind to the users from ``first`` to ``last``; return how many."""
+@shared_task(queue="bulk")
+def send_batch(reference: str, first: int, last: int) -> int:
+    """Send an announcement's e-mails to the users from ``first`` to ``last``; return how many."""
 
-    def deliver(user_id: int) -> bool:
+    def send(user_id: int) -> bool:
         try:
-            return ledger.deliver(user_id, kind).state is ledger.State.SENT
+            return deliver(user_id, KIND, reference).state is State.SENT
         finally:
             connection.close()  # this thread's own
 
-    user_ids = ledger.due().filter(kind=kind, user_id__gte=first, user_id__lte=last)
+    emails = due().filter(kind=KIND, reference=reference, user_id__gte=first, user_id__lte=last)
     with ThreadPoolExecutor(CONNECTIONS) as threads:
-        return sum(threads.map(deliver, user_ids.values_list("user_id", flat=True)))
+        return sum(threads.map(send, emails.values_list("user_id", flat=True)))
 
 
-@shared_task
+@shared_task(queue="bulk")
 def continue_announcements() -> None:
     """Repeat the steps that were lost, and send again what the mail server refused before."""
     since = timezone.now() - STALLED
     for announcement in Announcement.objects.unfinished().filter(moved_at__lt=since):
         promise.delay(announcement.pk)
-    overdue = ledger.due().filter(kind__startswith=f"{KIND}:", not_before__lt=since)
+    overdue = due().filter(kind=KIND, not_before__lt=since)
     # Each e-mail is a range of its own; what is not begun in a minute is handed out again then.
-    for kind, user_id in overdue.values_list("kind", "user_id")[:CHUNK]:
-        send_batch.apply_async((kind, user_id, user_id), expires=60)
+    for reference, user_id in overdue.values_list("reference", "user_id")[:CHUNK]:
+        send_batch.apply_async((reference, user_id, user_id), expires=60)

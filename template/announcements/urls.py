@@ -1,9 +1,9 @@
 from django.urls import path
 
-from . import views
+from .views import AnnouncementsView, ProgressView
 
 app_name = "announcements"
 urlpatterns = [
-    path("", views.index, name="index"),
-    path("<int:pk>/", views.detail, name="detail"),
+    path("", AnnouncementsView.as_view(), name="index"),
+    path("<int:pk>/", ProgressView.as_view(), name="detail"),
 ]

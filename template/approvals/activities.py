@@ -6,10 +6,8 @@ from django.db import transaction
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from accounts import ledger
-from accounts.models import Email, User
+from accounts.models import User
 
-from . import emails
 from .models import ApprovalRequest, Decision
 
 
@@ -28,7 +26,7 @@ class DecisionInput:
 
 @activity.defn(no_thread_cancel_exception=True)
 def record_decision(input: DecisionInput) -> str:
-    """Write the decision down, unless there is one, and return what holds now.
+    """Record the decision, unless there is one, and return what holds now.
 
     Fails for good if the approver may not decide: whoever can reach Temporal could ask for this.
     """
@@ -53,19 +51,6 @@ def record_decision(input: DecisionInput) -> str:
             request.state = states.APPROVED if input.approved else states.REJECTED
             request.save(update_fields=["state"])
     return request.state
-
-
-@activity.defn(no_thread_cancel_exception=True)
-def remind_approvers(request_id: int) -> None:
-    """Write to everybody who may decide. The ledger keeps what cannot be sent now."""
-    request = ApprovalRequest.objects.get(pk=request_id)
-    approvers = User.objects.filter(is_staff=True, is_active=True).exclude(pk=request.requester_id)
-    Email.objects.bulk_create(
-        [Email(user=approver, kind=emails.kind(request.pk)) for approver in approvers],
-        ignore_conflicts=True,
-    )
-    for approver in approvers:
-        ledger.deliver(approver.pk, emails.kind(request.pk))
 
 
 @activity.defn(no_thread_cancel_exception=True)

@@ -4,12 +4,13 @@ from django.apps import AppConfig
 class ApprovalsConfig(AppConfig):
     """Requests that wait for somebody's decision: `ApprovalWorkflow`."""
 
-    name = "workflows.approvals"
-    url_prefix = "workflows/approvals"
-
-    def ready(self) -> None:
-        from accounts import emails
-
-        from .emails import reminder
-
-        emails.writers["approval"] = reminder
+    name = "approvals"
+    title = "Approvals"
+    purpose = "a person decides, is reminded, or is too late"
+    needs = {"workflows": "add-temporal"}
+    url_prefix = "approvals"
+    emails = {"approval": "approvals.emails.reminder"}
+    workflows = ["approvals.workflow"]
+    activities = ["approvals.activities"]
+    mail_activities = ["approvals.reminders"]
+    start_missing = "approvals.start.start_missing"

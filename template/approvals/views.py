@@ -48,7 +48,7 @@ def requests(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def detail(request: HttpRequest, request_id: int) -> HttpResponse:
-    """One request. Staff decide here, though nobody on his own request."""
+    """One request. Staff decide here, though nobody on their own request."""
     approval = get_object_or_404(_visible(request), pk=request_id)
     may_decide = request.user.is_staff and approval.requester != request.user
     if request.method == "POST" and not may_decide:

@@ -9,10 +9,11 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 
-from workflows import queues
-
 with workflow.unsafe.imports_passed_through():
-    from .activities import DecisionInput, expire_request, record_decision, remind_approvers
+    from workflows.emails import mail_queue
+
+    from .activities import DecisionInput, expire_request, record_decision
+    from .reminders import remind_approvers
 
 REMIND_AFTER = timedelta(days=1)
 EXPIRE_AFTER = timedelta(days=3)
@@ -63,7 +64,7 @@ class ApprovalWorkflow:
         if decision.request_id != self._input.request_id:
             raise ApplicationError("This is another request.", type="NotAllowed")
         if decision.approver_id == self._input.requester_id:
-            raise ApplicationError("Nobody decides on his own request.", type="NotAllowed")
+            raise ApplicationError("Nobody decides on their own request.", type="NotAllowed")
         if self._outcome:
             raise ApplicationError(f"It is {self._outcome} already.", type="TooLate")
         if not decision.approved and not decision.reason.strip():
@@ -75,12 +76,12 @@ class ApprovalWorkflow:
         return self._outcome is not None
 
     async def _remind(self) -> None:
-        # The deadline does not wait for a mail server. The ledger goes on trying.
+        # The deadline does not wait for a mail server. The outbox goes on trying.
         with contextlib.suppress(ActivityError):
             await workflow.execute_activity(
                 remind_approvers,
                 self._input.request_id,
-                task_queue=queues.mail(workflow.info().task_queue),
+                task_queue=mail_queue(workflow.info().task_queue),
                 start_to_close_timeout=timedelta(minutes=10),
                 retry_policy=RetryPolicy(maximum_attempts=3),
             )

@@ -4,5 +4,10 @@ from django.apps import AppConfig
 class ExportsConfig(AppConfig):
     """A long activity that reports its progress and can be cancelled: `ExportWorkflow`."""
 
-    name = "workflows.exports"
-    url_prefix = "workflows/exports"
+    name = "exports"
+    title = "Exports"
+    purpose = "a long activity that shows its progress and can be cancelled (staff)"
+    needs = {"workflows": "add-temporal"}
+    url_prefix = "exports"
+    workflows = ["exports.workflow"]
+    activities = ["exports.activities"]

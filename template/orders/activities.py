@@ -13,9 +13,10 @@ from django.utils import timezone
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from accounts.models import Email
+from outbox.promises import promise, withdraw
 
-from . import emails, payments
+from . import payments
+from .emails import RECEIPT
 from .models import Order, Product, Reservation, Shipment
 
 NO_DELIVERY = "Atlantis"
@@ -26,8 +27,8 @@ class Step:
     """One step of one order."""
 
     order_id: int
+    # The workflow's id and the step: the same however often it is tried.
     key: str
-    """The workflow's id and the step: the same however often it is tried."""
 
 
 # A cancellation must not interrupt these between two statements, hence no_thread_cancel_exception.
@@ -100,7 +101,7 @@ def ship(step: Step) -> None:
             raise _refused("the shipment was called off before it came")
         _move(order, Order.State.PAID, Order.State.SHIPPED)
         # In the same transaction: whoever gets a parcel gets a receipt.
-        Email.objects.get_or_create(user=order.customer, kind=emails.kind(order.pk))
+        promise([order.customer_id], RECEIPT, reference=str(order.pk))
 
 
 @activity.defn(no_thread_cancel_exception=True)
@@ -113,9 +114,7 @@ def recall_shipment(step: Step) -> None:
             defaults={"order": order, "address": order.address, "recalled_at": now},
         )
         Shipment.objects.filter(key=step.key, recalled_at=None).update(recalled_at=now)
-        Email.objects.filter(
-            user=order.customer, kind=emails.kind(order.pk), attempts=0, sent_at=None
-        ).delete()
+        withdraw(order.customer_id, RECEIPT, str(order.pk))
 
 
 @activity.defn(no_thread_cancel_exception=True)
@@ -125,7 +124,7 @@ def cancel_order(order_id: int, reason: str) -> None:
 
 
 def _order(step: Step) -> Order:
-    order = Order.objects.select_related("product", "customer").filter(pk=step.order_id).first()
+    order = Order.objects.select_related("product").filter(pk=step.order_id).first()
     if order is None:
         raise _refused(f"there is no order {step.order_id}")
     return order

@@ -2,14 +2,14 @@ from django.apps import AppConfig
 
 
 class OrdersConfig(AppConfig):
-    """A small shop, to show a saga: `OrderWorkflow`. Nothing else needs it."""
+    """A small shop, to show a saga: `OrderWorkflow`."""
 
-    name = "workflows.orders"
-    url_prefix = "workflows/orders"
-
-    def ready(self) -> None:
-        from accounts import emails
-
-        from .emails import receipt
-
-        emails.writers["receipt"] = receipt
+    name = "orders"
+    title = "Orders"
+    purpose = "stock, payment, shipment: all of it, or none"
+    needs = {"workflows": "add-temporal"}
+    url_prefix = "orders"
+    emails = {"receipt": "orders.emails.receipt"}
+    workflows = ["orders.workflow"]
+    activities = ["orders.activities"]
+    start_missing = "orders.start.start_missing"

@@ -1,17 +1,15 @@
-"""The receipt, a kind of e-mail in the ledger: ``receipt:<order id>``."""
+"""The receipt; its reference is the order's key."""
 
-from accounts.models import Email
+from outbox.models import Email
 
 from .models import Order
 
-
-def kind(order_id: int) -> str:
-    return f"receipt:{order_id}"
+RECEIPT = "receipt"
 
 
 def receipt(email: Email) -> tuple[str, str]:
     """Return the subject and the text."""
-    order = Order.objects.select_related("product").get(pk=email.kind.partition(":")[2])
+    order = Order.objects.select_related("product").get(pk=email.reference)
     return (
         f"Your order {order.pk}",
         f"Hi {email.user.name},\n\n"

@@ -15,6 +15,11 @@ from django.conf import settings
 CARD_LIMIT = Decimal("500.00")
 
 
+def folder() -> Path:
+    """Where the provider keeps its books."""
+    return settings.DATA_DIR / "payments"
+
+
 class Declined(Exception):
     """The provider will not take this payment. Trying again does not help."""
 
@@ -45,7 +50,7 @@ def balance(key: str) -> Decimal:
 
 
 def _file(key: str, suffix: str = "") -> Path:
-    return settings.PAYMENTS_DIR / f"{key.replace('/', '.')}{suffix}.json"
+    return folder() / f"{key.replace('/', '.')}{suffix}.json"
 
 
 def _write_once(file: Path, content: dict) -> dict:

@@ -10,10 +10,8 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
-from workflows import queues
-
 with workflow.unsafe.imports_passed_through():
-    from workflows.emails import EmailInput, send_email
+    from workflows.emails import EmailInput, mail_queue, send_email
 
     from .activities import (
         Step,
@@ -25,16 +23,17 @@ with workflow.unsafe.imports_passed_through():
         reserve_stock,
         ship,
     )
+    from .emails import RECEIPT
 
+# How long a step is tried before the order is cancelled.
 PATIENCE = timedelta(minutes=10)
-"""How long a step is tried before the order is cancelled."""
 
 
 @dataclass
 class OrderInput:
     order_id: int
+    # For the receipt. New fields need a default: older histories have no value for them.
     customer_id: int = 0
-    """For the receipt. New fields need a default: older histories have no value for them."""
 
 
 @workflow.defn
@@ -60,7 +59,7 @@ class OrderWorkflow:
                 raise
             return "cancelled"
         # Orders that were running when this step was added have no such step in their history.
-        # README.md, "Change a workflow that is running", says when the condition can go.
+        # workflows/README.md, "Change a workflow that is running", says when the condition can go.
         if workflow.patched("receipt"):
             await self._send_receipt(input)
         return "shipped"
@@ -97,8 +96,8 @@ class OrderWorkflow:
         with contextlib.suppress(ActivityError):
             await workflow.execute_activity(
                 send_email,
-                EmailInput(input.customer_id, f"receipt:{input.order_id}"),
-                task_queue=queues.mail(workflow.info().task_queue),
+                EmailInput(input.customer_id, RECEIPT, str(input.order_id)),
+                task_queue=mail_queue(workflow.info().task_queue),
                 start_to_close_timeout=timedelta(minutes=3),
             )
 

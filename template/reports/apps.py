@@ -4,5 +4,8 @@ from django.apps import AppConfig
 class ReportsConfig(AppConfig):
     """A result that a page waits for."""
 
-    name = "tasks.reports"
-    url_prefix = "tasks/reports"
+    name = "reports"
+    title = "Report"
+    purpose = "a result that the page waits for (staff)"
+    url_prefix = "reports"
+    needs = {"tasks": "add-celery"}

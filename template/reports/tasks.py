@@ -7,10 +7,12 @@ from django.db.models import Count
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
-from accounts.models import Email, User
+from accounts.models import User
+from outbox.models import Email
 
 
 @shared_task(
+    queue="slow",
     # Seconds; longer than the limits in the settings.
     soft_time_limit=540,
     time_limit=600,

@@ -1,9 +1,9 @@
 from django.urls import path
 
-from . import views
+from .views import OrderView, ReportView
 
 app_name = "reports"
 urlpatterns = [
-    path("", views.index, name="index"),
-    path("<str:token>/", views.detail, name="detail"),
+    path("", OrderView.as_view(), name="index"),
+    path("<str:token>/", ReportView.as_view(), name="detail"),
 ]

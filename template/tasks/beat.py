@@ -13,12 +13,12 @@ from django.db import connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
-from stack import heartbeat
+from config import heartbeat
 
 logger = get_logger(__name__)
 
+# The number of PostgreSQL's advisory lock. Any will do that nobody else takes ("beat").
 LOCK = 0x6265_6174
-"""The number of PostgreSQL's advisory lock. Any will do that nobody else takes ("beat")."""
 
 
 class Scheduler(DatabaseScheduler):
@@ -51,11 +51,11 @@ class Scheduler(DatabaseScheduler):
             with self.lock.cursor() as cursor:
                 cursor.execute("SELECT 1")
         delay = super().tick(**kwargs)
-        heartbeat.beat("celery-beat")
+        heartbeat.beat()
         return delay
 
     def close(self) -> None:
-        heartbeat.remove("celery-beat")
+        heartbeat.remove()
         super().close()
 
 

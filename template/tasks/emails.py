@@ -1,17 +1,20 @@
-"""The e-mails that `accounts` promised: the welcome at once, the rest when it is due.
+"""The e-mails that were promised: the welcome at once, the rest when it is due.
 
-The ledger keeps each mail single, so these tasks may run twice, overtake each other and be lost.
+The outbox keeps each mail single, so these tasks may run twice, overtake each other and be lost.
 """
 
 from celery import Task, shared_task
 from django.dispatch import receiver
 
-from accounts import ledger
-from accounts.models import Email, User
-from accounts.signals import user_signed_up
+from accounts.emails import WELCOME
+from accounts.models import User
+from accounts.signup import user_signed_up
+from outbox import kinds
+from outbox.delivery import State, deliver, due
+from outbox.models import Email
 
+# How many due e-mails one look hands out.
 BATCH = 1000
-"""How many due e-mails one look hands out."""
 
 
 @receiver(user_signed_up)
@@ -26,10 +29,10 @@ def send_welcome_email(self: Task, user_id: int) -> str:
 
     After five retries, some ten minutes, `send_due_emails` goes on trying.
     """
-    delivery = ledger.deliver(user_id, Email.WELCOME)
-    if delivery.state is not ledger.State.WAITING:
+    delivery = deliver(user_id, WELCOME)
+    if delivery.state is not State.WAITING:
         return delivery.state.value
-    if Email.objects.filter(user_id=user_id, kind=Email.WELCOME, claim__isnull=False).exists():
+    if Email.objects.filter(user_id=user_id, kind=WELCOME, claim__isnull=False).exists():
         return "somebody else is sending it"
     if self.request.retries < self.max_retries:
         raise self.retry(countdown=delivery.retry_in)
@@ -43,16 +46,15 @@ def send_due_emails() -> int:
     Follow-ups after a day, and whatever was missed: Redis was down at a sign-up, a worker died,
     or the mail server was away for long. Beat calls it every minute.
     """
-    # Kinds with a reference, such as "announcement:42", are sent in bulk by those who made them.
-    single = ledger.due().exclude(kind__contains=":")
-    promises = list(single.values_list("user_id", "kind")[:BATCH])
-    for user_id, kind in promises:
+    single = due().exclude(kind__in=kinds.bulk())
+    promises = list(single.values_list("user_id", "kind", "reference")[:BATCH])
+    for promise in promises:
         # What is not begun in a minute is handed out again then, so it must not pile up.
-        send_email.apply_async((user_id, kind), expires=60)
+        send_email.apply_async(promise, expires=60)
     return len(promises)
 
 
 @shared_task
-def send_email(user_id: int, kind: str) -> str:
+def send_email(user_id: int, kind: str, reference: str = "") -> str:
     """Send one e-mail that is due. If it fails, a later `send_due_emails` tries again."""
-    return ledger.deliver(user_id, kind).state.value
+    return deliver(user_id, kind, reference).state.value

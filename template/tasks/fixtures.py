@@ -1,7 +1,8 @@
-"""A real Redis and real Celery processes, for the tests that need them.
+"""Fixtures for tests of tasks, in any app: README.md, "Test your tasks".
 
-Every test has a Redis of its own on a free port. Celery's processes use the test database, and
-keep everything else, such as e-mails, in the test's temporary folder.
+Without them, tasks are published to an address where nobody listens. With one of them, this test's
+tasks run at once, or go to a Redis of the test's own on a free port. Celery's processes use the
+test database, and keep everything else, such as e-mails, in the test's temporary folder.
 """
 
 import contextlib
@@ -21,11 +22,37 @@ import redis
 from django.conf import settings
 from django.db import connection
 
-from accounts.signals import user_signed_up
 from config.celery import app
-from tasks.emails import hand_over
 
-ROOT = settings.BASE_DIR
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Celery 6 is going to leave the queue in `@shared_task(queue=…)` to the routes in the settings.
+    config.addinivalue_line(
+        "filterwarnings", r"ignore:\s*The 'queue' task attribute:DeprecationWarning"
+    )
+
+
+@pytest.fixture
+def run_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tasks run where they are published, without Redis and a worker. So do their errors."""
+    monkeypatch.setitem(app.conf, "task_always_eager", True)
+    monkeypatch.setitem(app.conf, "task_eager_propagates", True)
+
+
+@pytest.fixture
+def broker(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Makes this process publish its tasks to the given address."""
+
+    def use(url: str) -> None:
+        monkeypatch.setenv("CELERY_BROKER_URL", url)
+        monkeypatch.setenv("CELERY_RESULT_BACKEND", url)
+        # Nothing that is connected to another Redis.
+        monkeypatch.setattr(app, "_pool", None)
+        monkeypatch.setattr(app.amqp, "_producer_pool", None)
+        monkeypatch.setattr(app, "_local", threading.local())
+        monkeypatch.setattr(app, "_backend_cache", None)
+
+    return use
 
 
 class Process:
@@ -35,7 +62,12 @@ class Process:
         self.log = log
         with log.open("ab") as output:
             self.popen = subprocess.Popen(
-                command, cwd=ROOT, env=env, stdout=output, stderr=output, start_new_session=True
+                command,
+                cwd=settings.BASE_DIR,
+                env=env,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
         self.pid = self.popen.pid
 
@@ -50,11 +82,6 @@ class Process:
         except AssertionError as error:
             error.add_note(self.output)
             raise
-
-    def runs_a_task(self) -> bool:
-        """Whether the worker knows that one of its pool processes has begun a task."""
-        answers = app.control.inspect(timeout=0.5).active() or {}
-        return any(task["time_start"] for tasks in answers.values() for task in tasks)
 
     def stop(self, signum: int = signal.SIGTERM) -> int:
         """Send a signal, wait for the end and return the exit code."""
@@ -91,6 +118,17 @@ class RedisServer:
             return False
 
 
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis; nobody publishes to it before `broker(redis_server.url)`."""
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    server = RedisServer(folder)
+    yield server
+    server.client.close()
+    server.process.end()
+
+
 class CeleryCommand:
     """`celery -A config …` on the test's Redis and database."""
 
@@ -103,6 +141,8 @@ class CeleryCommand:
             "DJANGO_SETTINGS_MODULE": "config.settings",
             "EMAIL_URL": f"filemail:///{folder}/mail",
         }
+        # Without mingle: it would look for other workers for a second.
+        self.worker_options = ["-l", "info", "-c", "2", "--without-mingle"]
         self.processes: list[Process] = []
 
     def __call__(self, *arguments: str, **env: str) -> Process:
@@ -113,10 +153,8 @@ class CeleryCommand:
         return process
 
     def worker(self, *arguments: str, **env: str) -> Process:
-        """Start a worker that also knows the tests' tasks, and wait until it is ready."""
-        # Without mingle: it would look for other workers for a second.
-        options = ["-l", "info", "-c", "2", "--without-mingle", "-I", "tasks.tests.chores"]
-        process = self("worker", *options, *arguments, **env)
+        """Start a worker for all queues, and wait until it is ready."""
+        process = self("worker", *self.worker_options, *arguments, **env)
         process.wait_for(" ready.")
         return process
 
@@ -124,59 +162,6 @@ class CeleryCommand:
         """The e-mails that these processes sent."""
         texts = [file.read_text() for file in (self.folder / "mail").glob("*.log")]
         return [mail for text in texts for mail in text.split("-" * 79) if mail.strip()]
-
-
-@pytest.fixture
-def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
-    folder = tmp_path / "redis"
-    folder.mkdir()
-    server = RedisServer(folder)
-    yield server
-    server.client.close()
-    server.process.end()
-
-
-@pytest.fixture(autouse=True)
-def no_other_backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A sign-up reaches no other backend's servers."""
-    receivers = [entry for entry in user_signed_up.receivers if entry[1]() is hand_over]
-    monkeypatch.setattr(user_signed_up, "receivers", receivers)
-    user_signed_up.sender_receivers_cache.clear()
-    yield
-    user_signed_up.sender_receivers_cache.clear()
-
-
-@pytest.fixture
-def broker(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Makes this process publish its tasks to the given address."""
-
-    def use(url: str) -> None:
-        monkeypatch.setenv("CELERY_BROKER_URL", url)
-        monkeypatch.setenv("CELERY_RESULT_BACKEND", url)
-        # Nothing that is connected to another Redis.
-        monkeypatch.setattr(app, "_pool", None)
-        monkeypatch.setattr(app.amqp, "_producer_pool", None)
-        monkeypatch.setattr(app, "_local", threading.local())
-        monkeypatch.setattr(app, "_backend_cache", None)
-
-    return use
-
-
-@pytest.fixture(params=["refuses", "does not accept", "accepts and says nothing"])
-def broken_redis(request: pytest.FixtureRequest, broker: Callable) -> Iterator[None]:
-    """Tasks are published to a Redis that does not work."""
-    with socket.socket() as listener, socket.socket() as caller:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-        if request.param == "refuses":
-            listener.close()
-        elif request.param == "does not accept":
-            listener.listen(0)
-            caller.connect(("127.0.0.1", port))  # the queue of callers is full now
-        else:
-            listener.listen(100)
-        broker(f"redis://127.0.0.1:{port}/1")
-        yield
 
 
 @pytest.fixture
@@ -191,12 +176,6 @@ def celery(
         process.end()
 
 
-@pytest.fixture
-def run_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tasks run where they are published, without Redis and a worker."""
-    monkeypatch.setitem(app.conf, "task_always_eager", True)
-
-
 def wait_until(condition: Callable[[], object], what: str, timeout: float = 30) -> None:
     """Wait until the condition holds; fail after some seconds."""
     end = time.monotonic() + timeout
@@ -206,6 +185,7 @@ def wait_until(condition: Callable[[], object], what: str, timeout: float = 30) 
 
 
 def free_port() -> int:
+    """A port that nobody listens on at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

@@ -23,12 +23,12 @@ from kombu.common import ignore_errors
 
 logger = get_logger(__name__)
 
+# Seconds without a sign of life after which a worker counts as dead.
 LEASE = 20
-"""Seconds without a sign of life after which a worker counts as dead."""
+# Seconds between two renewals. Each one looks for dead workers, too.
 RENEWAL = 5
-"""Seconds between two renewals. Each one looks for dead workers, too."""
+# The Redis set of all places.
 PLACES = "unacked-places"
-"""The Redis set of all places."""
 
 
 class Recovery(bootsteps.StartStopStep):

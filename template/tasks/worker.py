@@ -11,10 +11,10 @@ from celery.signals import (
     worker_shutting_down,
 )
 
-from stack import heartbeat
+from config import heartbeat
 
+# Seconds that a running task gets to finish once the worker is told to stop.
 GRACE = 10
-"""Seconds that a running task gets to finish once the worker is told to stop."""
 
 
 @celeryd_init.connect
@@ -30,19 +30,15 @@ def be_patient(conf: dict, **kwargs: object) -> None:
     conf.result_backend_transport_options = {}
 
 
-# process-compose sets the name of the process that it runs.
-PROCESS = os.environ.get("PC_PROC_NAME", "celery-worker")
-
-
 @heartbeat_sent.connect
 def show_heartbeat(**kwargs: object) -> None:
     """Every two seconds, as long as the worker is connected to Redis."""
-    heartbeat.beat(PROCESS)
+    heartbeat.beat()
 
 
 @worker_shutdown.connect
 def remove_heartbeat(**kwargs: object) -> None:
-    heartbeat.remove(PROCESS)
+    heartbeat.remove()
 
 
 @worker_shutting_down.connect

@@ -9,11 +9,13 @@ call and not at import, because its threads would not survive the fork of a web 
 """
 
 import asyncio
+import logging
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from django.conf import settings
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
@@ -21,11 +23,12 @@ from temporalio.service import RPCError
 
 from .connection import why_unreachable
 
+# Seconds that a call may take, for a request that somebody is waiting for.
 TIMEOUT = 0.8
-"""Seconds that a call may take, for a request that somebody is waiting for."""
-
+# What `call` raises if Temporal cannot be reached, refuses, or does not answer in time.
 UNAVAILABLE = (ConnectionError, RPCError, TimeoutError)
-"""What `call` raises if Temporal cannot be reached, refuses, or does not answer in time."""
+
+logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
@@ -58,7 +61,8 @@ def call(request: Callable[[Client], Awaitable[Result]], timeout: float = TIMEOU
 def start_once(workflow: Callable, input: Any, *, id: str, summary: str) -> bool:
     """Start a workflow, unless one with this id is running or has ended, and return whether.
 
-    Call it after the commit: a worker may be faster than the transaction. Raises what `call` does.
+    A start that starts nothing is logged, with the id. Call this after the commit: a worker may be
+    faster than the transaction. Raises what `call` does.
     """
     try:
         call(
@@ -73,8 +77,18 @@ def start_once(workflow: Callable, input: Any, *, id: str, summary: str) -> bool
             )
         )
     except WorkflowAlreadyStartedError:
+        logger.info("Nothing is started: %s runs already, or ran before under this id.", id)
         return False
     return True
+
+
+def check() -> None:
+    """Raise unless Temporal answers in time and has the project's namespace, for `/health/`."""
+    call(
+        lambda temporal: temporal.workflow_service.describe_namespace(
+            DescribeNamespaceRequest(namespace=temporal.namespace)
+        )
+    )
 
 
 async def _request(request: Callable[[Client], Awaitable[Result]]) -> Result:

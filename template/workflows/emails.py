@@ -1,4 +1,4 @@
-"""Sending e-mails from workflows, by way of the ledger: `accounts.ledger`."""
+"""Sending e-mails from workflows, by way of the outbox."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -6,41 +6,66 @@ from datetime import timedelta
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from accounts import ledger
+from outbox.delivery import State, bring_forward, deliver
 
 
 @dataclass
 class EmailInput:
-    """A promised e-mail. A workflow's history holds no more about the user than his id."""
+    """A promised e-mail. A workflow's history holds no more about a user than the id."""
 
     user_id: int
     kind: str
+    reference: str = ""
 
 
-# A cancellation must not come between the mail server's accept and the mark in the ledger, hence
+def mail_queue(task_queue: str) -> str:
+    """The task queue of activities that wait for a mail server.
+
+    A worker has threads of its own for it, so that a mail server that hangs holds up nothing else.
+    """
+    return f"{task_queue}-mail"
+
+
+# A cancellation must not come between the mail server's accept and the mark in the outbox, hence
 # no_thread_cancel_exception.
+
+
 @activity.defn(no_thread_cancel_exception=True)
 def send_email(input: EmailInput) -> str:
-    """Send the promised e-mail of this kind now, unless it is sent already.
+    """Send the promised e-mail now, unless it is sent already.
 
-    Run it on `queues.mail`. Fails, to be retried when the ledger says, while the mail server is
-    down; fails for good when the ledger has given up.
+    Run it on `mail_queue`. Fails, to be retried when the outbox says, while the mail server is
+    down; fails for good when the outbox has given up.
     """
+    promise = (input.user_id, input.kind, input.reference)
     # The workflow decides when. The row's own time is for the sweep.
-    ledger.bring_forward(input.user_id, input.kind)
-    delivery = ledger.deliver(input.user_id, input.kind)
-    if delivery.state is ledger.State.FAILED:
+    bring_forward(*promise)
+    delivery = deliver(*promise)
+    about = f"The {input.kind} e-mail {input.reference}".rstrip() + f" to user {input.user_id}"
+    if delivery.state is State.FAILED:
         raise ApplicationError(
-            f"The {input.kind} e-mail to user {input.user_id} was given up, or never promised."
-            " The admin shows why.",
+            f"{about} was given up, or never promised. The admin shows why.",
             type="EmailFailed",
             non_retryable=True,
         )
-    if delivery.state is ledger.State.WAITING:
+    if delivery.state is State.WAITING:
         raise ApplicationError(
-            f"The {input.kind} e-mail to user {input.user_id} could not be sent yet.",
+            f"{about} could not be sent yet.",
             type="EmailWaiting",
             category=ApplicationErrorCategory.BENIGN,  # expected: no traceback in the log
             next_retry_delay=timedelta(seconds=delivery.retry_in),
         )
     return delivery.state.value
+
+
+@activity.defn(no_thread_cancel_exception=True)
+def deliver_emails(emails: list[EmailInput]) -> int:
+    """Send those e-mails that are still due, and return how many were sent."""
+    sent = 0
+    for email in emails:
+        if activity.is_worker_shutdown():
+            break  # the rows stay due
+        activity.heartbeat()
+        delivery = deliver(email.user_id, email.kind, email.reference)
+        sent += delivery.state is State.SENT
+    return sent

@@ -1,10 +1,11 @@
-"""Temporal for the tests: a server that skips time, and the development server.
+"""Temporal for the tests of any app: README.md, "Test your workflows".
 
-Neither is the developer's own. Workers use the test database and run in this process; only
-`test_worker_process.py` starts `run_temporal_worker`.
+Neither server is the developer's own. Workers use the test database and run in this process. A test
+that asks for no fixture of this file reaches no Temporal at all.
 """
 
 import asyncio
+import contextlib
 import os
 import shutil
 import socket
@@ -14,69 +15,220 @@ import threading
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
-from django.conf import settings
-from django.db import connection
-from temporalio.api.workflowservice.v1 import ListOpenWorkflowExecutionsRequest
-from temporalio.client import Client, WorkflowHandle
+from temporalio.api.enums.v1 import WorkflowExecutionStatus
+from temporalio.api.filter.v1 import StatusFilter
+from temporalio.api.workflowservice.v1 import (
+    ListClosedWorkflowExecutionsRequest,
+    ListOpenWorkflowExecutionsRequest,
+)
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from accounts.models import Email, User
-from accounts.signals import user_signed_up
-from workflows import client, worker
-from workflows.onboarding.start import on_sign_up
+from workflows import client, histories, worker
+from workflows.declarations import declared
 
 Result = TypeVar("Result")
 
 
-@pytest.fixture(autouse=True)
-def no_other_server(monkeypatch: pytest.MonkeyPatch, settings) -> Iterator[None]:
-    """Nothing reaches the developer's own Temporal, nor another backend's servers."""
-    settings.TEMPORAL_API_OPTIONS = {
-        "target_host": f"127.0.0.1:{free_port()}",
-        "namespace": "default",
-    }
-    settings.TEMPORAL_TASK_QUEUE = f"test-{uuid.uuid4()}"
-    monkeypatch.setattr(client, "_client", None)
-    receivers = [entry for entry in user_signed_up.receivers if entry[1]() is on_sign_up]
-    monkeypatch.setattr(user_signed_up, "receivers", receivers)
-    user_signed_up.sender_receivers_cache.clear()
-    yield
-    user_signed_up.sender_receivers_cache.clear()
-
-
 class Temporal:
-    """A Temporal server, its client and workers, for tests that are not asynchronous."""
+    """A Temporal server, for tests that are not asynchronous."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, environment: WorkflowEnvironment) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, start: Awaitable[WorkflowEnvironment]
+    ) -> None:
         self.loop = loop
-        self.environment = environment
-        self.client = environment.client
+        self.environment = self.run(start)
+        # The runs that had failed when the test began.
+        self.failed_before: set[str] = set()
+
+    @property
+    def client(self) -> Client:
+        """The SDK's client."""
+        return self.environment.client
 
     def run(self, coroutine: Awaitable[Result], timeout: float = 30) -> Result:
         """Await the coroutine on the client's loop."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(timeout)
 
-    def onboarding(self, user: User) -> WorkflowHandle:
-        return self.client.get_workflow_handle(f"onboarding-{user.pk}")
+    def handle(self, workflow_id: str) -> WorkflowHandle:
+        """The SDK's handle of a workflow, to signal, query, describe, cancel or terminate it."""
+        return self.client.get_workflow_handle(workflow_id)
 
-    def result(self, handle: WorkflowHandle) -> object:
-        """Wait for the end of a workflow, and return its result. Time is skipped meanwhile."""
+    def result(self, workflow_id: str, timeout: float = 30) -> Any:
+        """Wait for the workflow's end and return its result. Time is skipped meanwhile.
 
-        async def result() -> object:
-            async with self.environment.time_skipping_unlocked():
-                return await handle.result()
+        Raises `WorkflowFailureError` with its cause if it failed, and `TimeoutError` that says what
+        holds it up if it does not end.
+        """
 
-        return self.run(result())
+        async def result() -> Any:
+            async with contextlib.AsyncExitStack() as stack:
+                if self.environment.supports_time_skipping:
+                    await stack.enter_async_context(self.environment.time_skipping_unlocked())
+                return await asyncio.wait_for(self.handle(workflow_id).result(), timeout)
+
+        try:
+            return self.run(result(), timeout + 5)
+        except WorkflowFailureError as error:
+            cause: BaseException | None = error
+            while cause := cause.__cause__:
+                error.add_note(f"{type(cause).__name__}: {cause}")
+            raise
+        except TimeoutError:
+            pending = self.run(self.handle(workflow_id).describe()).raw_description
+            why = [
+                f"{entry.activity_type.name}, attempt {entry.attempt}: {entry.last_failure.message}"
+                for entry in pending.pending_activities
+            ]
+            raise TimeoutError(f"{workflow_id} did not end within {timeout} s. {why}") from None
+
+    def wait_until(self, condition: Callable[[], Result], what: str, timeout: float = 20) -> Result:
+        """Wait until the condition holds and return what it returned; no time is skipped.
+
+        Fails after ``timeout`` seconds, and with its cause soon after a workflow has failed.
+        """
+        failed: dict[str, str] = {}
+        end = time.monotonic() + timeout
+        while not (result := condition()):
+            if time.monotonic() > end:
+                for workflow_id in failed.values():
+                    self.result(workflow_id)
+                pytest.fail(f"Waited {timeout} s in vain for {what}.")
+            time.sleep(0.05)
+            if not failed and (failed := self._failed()):
+                end = min(end, time.monotonic() + 1)  # it may be what is waited for
+        return result
+
+    def now(self) -> datetime:
+        """The server's clock. It keeps the time that was skipped, also by earlier tests."""
+        return self.run(self.environment.get_current_time())
+
+    def sleep(self, duration: timedelta, timeout: float = 30) -> None:
+        """Let this time pass on the server. What becomes due meanwhile runs in its turn."""
+        self.run(asyncio.wait_for(self.environment.sleep(duration), timeout), timeout + 5)
+
+    def sleep_until(self, moment: datetime) -> None:
+        """Let time pass on the server until then."""
+        self.sleep(max(moment - self.now(), timedelta()))
+
+    def record(self, workflow_id: str, name: str) -> None:
+        """Record the workflow's history in its app, unless there is one of that name already.
+
+        Delete the file to record it anew.
+        """
+        description = self.run(self.handle(workflow_id).describe())
+        kind = description.workflow_type
+        if not (histories.folder(kind) / f"{kind}.{name}.json").exists():
+            self.run(histories.record(self.client, workflow_id, name))
+
+    def used_by_django(self, settings: Any, monkeypatch: pytest.MonkeyPatch) -> "Temporal":
+        """Lead Django's client here for the length of a test, to a task queue of its own."""
+        settings.TEMPORAL_API_OPTIONS = {
+            "target_host": self.client.service_client.config.target_host,
+            "namespace": self.client.namespace,
+        }
+        settings.TEMPORAL_TASK_QUEUE = f"test-{uuid.uuid4()}"
+        monkeypatch.setattr(client, "_client", self.client)
+        monkeypatch.setattr(client, "_loop", self.loop)
+        self.failed_before = set()
+        self.failed_before = set(self._failed())
+        return self
+
+    def _failed(self) -> dict[str, str]:
+        """The workflows that have failed in this test, by their runs."""
+        request = ListClosedWorkflowExecutionsRequest(
+            namespace=self.client.namespace,
+            status_filter=StatusFilter(
+                status=WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED
+            ),
+        )
+        found = self.run(
+            self.client.workflow_service.list_closed_workflow_executions(request)
+        ).executions
+        return {
+            entry.execution.run_id: entry.execution.workflow_id
+            for entry in found
+            if entry.execution.run_id not in self.failed_before
+        }
+
+    @contextlib.contextmanager
+    def workers(self, *fakes: Callable, **options: Any) -> Iterator[list[Worker]]:
+        """Run the project's workers, with ``fakes`` in the place of activities of the same names.
+
+        An error in a workflow's code fails the workflow, and so its test, at once. In production it
+        would wait for code that is corrected.
+        """
+        options = {"workflow_failure_exception_types": [Exception]} | options
+        work = declared().with_fakes(*fakes)
+
+        async def start() -> tuple[list[Worker], list[asyncio.Task]]:
+            workers = worker.create_workers(self.client, work, **options)
+            return workers, [asyncio.create_task(worker.run()) for worker in workers]
+
+        async def stop(workers: list[Worker]) -> None:
+            await asyncio.gather(*(worker.shutdown() for worker in workers))
+
+        workers, tasks = self.run(start())
+        try:
+            yield workers
+        finally:
+            self.run(stop(workers))
+        for task in tasks:
+            task.result()
+
+
+@pytest.fixture
+def temporal(
+    temporal_skipping_server: Temporal, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Temporal]:
+    """A server that skips time: a day passes in some milliseconds. Django's client is its.
+
+    It has no schedules and lists no workflows, and it skips no more in a test that sends a query or
+    an update without a worker, or terminates a workflow in an activity. `real_temporal` is for
+    these.
+    """
+    server = temporal_skipping_server
+    yield server.used_by_django(settings, monkeypatch)
+    server.run(_terminate_all(server.client))
+    try:
+        server.sleep(timedelta(seconds=1), timeout=1)
+    except TimeoutError:
+        server.run(server.environment.shutdown())
+        server.environment = server.run(_start_skipping_server())
+
+
+@pytest.fixture
+def workers(temporal: Temporal, transactional_db: None) -> Iterator[list[Worker]]:
+    """The project's workers, on the test database and on the server that skips time."""
+    with temporal.workers() as workers:
+        yield workers
+
+
+@pytest.fixture
+def real_temporal(
+    temporal_dev_server: Temporal, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> Temporal:
+    """A development server, for what the other one lacks. Django's client is its."""
+    return temporal_dev_server.used_by_django(settings, monkeypatch)
+
+
+@pytest.fixture
+def real_workers(real_temporal: Temporal, transactional_db: None) -> Iterator[list[Worker]]:
+    """The project's workers, on the development server."""
+    with real_temporal.workers() as workers:
+        yield workers
 
 
 @pytest.fixture(scope="session")
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
+def temporal_loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """The event loop of all clients and workers of the tests."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
@@ -87,139 +239,61 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 
 @pytest.fixture(scope="session")
-def skipping_server(loop: asyncio.AbstractEventLoop) -> Iterator[Temporal]:
-    program_path = program("temporal-test-server")
-    start = WorkflowEnvironment.start_time_skipping(test_server_existing_path=program_path)
-    environment = asyncio.run_coroutine_threadsafe(start, loop).result(30)
-    server = Temporal(loop, environment)
+def temporal_skipping_server(temporal_loop: asyncio.AbstractEventLoop) -> Iterator[Temporal]:
+    """Started once, by the first test that needs it."""
+    server = Temporal(temporal_loop, _start_skipping_server())
     yield server
-    server.run(environment.shutdown())
+    server.run(server.environment.shutdown())
 
 
-@pytest.fixture
-def temporal(skipping_server: Temporal, monkeypatch: pytest.MonkeyPatch) -> Iterator[Temporal]:
-    """The server that skips time: a day passes in some milliseconds. Django's client is its.
+@pytest.fixture(scope="session")
+def temporal_dev_server(
+    tmp_path_factory: pytest.TempPathFactory, temporal_loop: asyncio.AbstractEventLoop
+) -> Iterator[Temporal]:
+    """Started once, by the first test that needs it."""
+    port = free_port()
+    process = start_dev_server(port, tmp_path_factory.mktemp("temporal") / "temporal.db")
+    try:
+        yield Temporal(temporal_loop, connected(port))
+    finally:
+        process.kill()  # nobody needs its database again, and it takes a second to stop
+        process.wait()
 
-    It skips no more once a query or an update found no worker. Use `real_temporal` for that.
-    """
-    yield used_by_django(skipping_server, monkeypatch)
-    skipping_server.run(terminate_all(skipping_server.client))
+
+def _start_skipping_server() -> Awaitable[WorkflowEnvironment]:
+    path = program("temporal-test-server")
+    return WorkflowEnvironment.start_time_skipping(test_server_existing_path=path)
 
 
-async def terminate_all(temporal: Client) -> None:
-    """End what a test leaves behind: time is not skipped while a workflow waits for a worker."""
+async def _terminate_all(temporal: Client) -> None:
+    """End what a test leaves: time is not skipped while a workflow waits for a worker."""
     request = ListOpenWorkflowExecutionsRequest(namespace=temporal.namespace)
     found = await temporal.workflow_service.list_open_workflow_executions(request)
     for workflow in found.executions:
         await temporal.get_workflow_handle(workflow.execution.workflow_id).terminate()
 
 
-@pytest.fixture(scope="session")
-def dev_server(tmp_path_factory, loop: asyncio.AbstractEventLoop) -> Iterator[Temporal]:
-    port = free_port()
-    process = start_dev_server(port, tmp_path_factory.mktemp("temporal") / "temporal.db")
-    options = {"target_host": f"127.0.0.1:{port}", "namespace": "default"}
-    try:
-        yield Temporal(loop, WorkflowEnvironment.from_client(connected(loop, options)))
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-@pytest.fixture
-def real_temporal(dev_server: Temporal, monkeypatch: pytest.MonkeyPatch) -> Temporal:
-    """The development server, for what the other one lacks. Django's client is its."""
-    return used_by_django(dev_server, monkeypatch)
-
-
-@pytest.fixture
-def workers(temporal: Temporal, transactional_db) -> Iterator[list[Worker]]:
-    """The project's workers, on the test database and on the server that skips time."""
-    yield from running_workers(temporal)
-
-
-@pytest.fixture
-def real_workers(real_temporal: Temporal, transactional_db) -> Iterator[list[Worker]]:
-    """The project's workers, on the development server."""
-    yield from running_workers(real_temporal)
-
-
-def running_workers(temporal: Temporal) -> Iterator[list[Worker]]:
-    async def start() -> tuple[list[Worker], list[asyncio.Task]]:
-        workers = worker.create_workers(temporal.client)
-        return workers, [asyncio.create_task(worker.run()) for worker in workers]
-
-    async def stop(workers: list[Worker]) -> None:
-        await asyncio.gather(*(worker.shutdown() for worker in workers))
-
-    workers, tasks = temporal.run(start())
-    yield workers
-    temporal.run(stop(workers))
-    for task in tasks:
-        task.result()
-
-
-def used_by_django(server: Temporal, monkeypatch: pytest.MonkeyPatch) -> Temporal:
-    monkeypatch.setattr(client, "_client", server.client)
-    monkeypatch.setattr(client, "_loop", server.loop)
-    return server
-
-
-@pytest.fixture
-def user(db) -> User:
-    """Somebody who has signed up; the mails are promised, nothing is started yet."""
-    user = User.objects.create_user("ada@example.com", "difference-engine", name="Ada")
-    Email.objects.create(user=user, kind=Email.WELCOME)
-    Email.objects.create(user=user, kind=Email.FOLLOW_UP)
-    return user
-
-
 def start_dev_server(port: int, database: Path) -> subprocess.Popen:
+    """Start a development server with a database of its own."""
     command = [program("temporal"), "server", "start-dev", "--headless", "--ip", "127.0.0.1"]
     command += ["--port", str(port), "--db-filename", str(database), "--log-level", "never"]
-    # At the first failure and not after five, which take a minute: see `test_pages.py`.
+    # A stuck workflow is reported at the first failure and not after five, which take a minute.
     problems = "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute=1"
     command += ["--dynamic-config-value", problems]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def process_environment(temporal: Temporal | str, folder: Path) -> dict[str, str]:
-    """For a process on the test database, with a folder of its own for everything else."""
-    if isinstance(temporal, Temporal):
-        temporal = temporal.client.service_client.config.target_host
-    return os.environ | {
-        "TEMPORAL_ADDRESS": temporal,
-        "TEMPORAL_TASK_QUEUE": settings.TEMPORAL_TASK_QUEUE,
-        "DATABASE_URL": database_url(),
-        "DATA_DIR": str(folder),
-        "DJANGO_SETTINGS_MODULE": "config.settings",
-    }
-
-
-def database_url() -> str:
-    """The test database, for another process."""
-    database = connection.settings_dict
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{database['NAME']}"
-    login = f"{database['USER']}:{database['PASSWORD']}"
-    return f"postgres://{login}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
-
-
-def connected(loop: asyncio.AbstractEventLoop, options: dict) -> Client:
-    """A client of a server that has just been started."""
-
-    async def connect() -> Client:
-        while True:
-            try:
-                return await Client.connect(**options)
-            except (RuntimeError, RPCError):
-                await asyncio.sleep(0.1)
-
-    return asyncio.run_coroutine_threadsafe(connect(), loop).result(30)
+async def connected(port: int) -> WorkflowEnvironment:
+    """Connect to a server that has just been started on this port."""
+    while True:
+        try:
+            return WorkflowEnvironment.from_client(await Client.connect(f"127.0.0.1:{port}"))
+        except (RuntimeError, RPCError):
+            await asyncio.sleep(0.1)
 
 
 def program(name: str) -> str:
-    """The path of a program of the project's environment."""
+    """Return the path of a program of the project's environment, or skip the test (in CI: fail)."""
     packages = str(Path(sys.executable).parent)
     if path := shutil.which(name) or shutil.which(name, path=packages):
         return path
@@ -229,15 +303,7 @@ def program(name: str) -> str:
 
 
 def free_port() -> int:
+    """Return a port that nobody uses at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-def wait_until(condition: Callable[[], Result], what: str, timeout: float = 20) -> Result:
-    """Wait until the condition holds and return what it returned; fail after some seconds."""
-    end = time.monotonic() + timeout
-    while not (result := condition()):
-        assert time.monotonic() < end, f"waited {timeout} s in vain for {what}"
-        time.sleep(0.05)
-    return result

@@ -8,19 +8,44 @@ replays what really happened with every older version of the code.
 import json
 from pathlib import Path
 
+from django.apps import apps
+from temporalio import workflow
 from temporalio.client import Client, WorkflowHistory
 
-FOLDER = Path(__file__).resolve().parent / "tests" / "histories"
+from .declarations import declared
+
+
+class Undeclared(Exception):
+    """No installed app declares a workflow of this type."""
 
 
 async def record(temporal: Client, workflow_id: str, name: str) -> Path:
-    """Write the history of the workflow's last run into `FOLDER` by that name; return the file."""
+    """Write the history of the workflow's last run into its app, by that name; return the file.
+
+    Raises `Undeclared` if no installed app has such a workflow.
+    """
     history = await temporal.get_workflow_handle(workflow_id).fetch_history()
     started = history.events[0].workflow_execution_started_event_attributes
-    FOLDER.mkdir(exist_ok=True)
-    file = FOLDER / f"{started.workflow_type.name}.{name}.json"
+    started.workflow_id = workflow_id  # the server that skips time leaves it out
+    file = folder(started.workflow_type.name) / f"{started.workflow_type.name}.{name}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(_without_machines(history), indent=1) + "\n")
     return file
+
+
+def folder(workflow_type: str) -> Path:
+    """Return where the app that declares the workflow keeps its histories."""
+    for entry in declared().workflows:
+        if type_of(entry) == workflow_type:
+            app = apps.get_containing_app_config(entry.__module__)
+            assert app  # noqa: S101  (it declares the workflow)
+            return Path(app.path) / "tests" / "histories"
+    raise Undeclared(f"No installed app declares the workflow {workflow_type}.")
+
+
+def type_of(workflow_class: type) -> str:
+    """Return the name by which Temporal knows the workflow."""
+    return str(workflow._Definition.must_from_class(workflow_class).name)
 
 
 def _without_machines(history: WorkflowHistory) -> dict:
@@ -39,8 +64,9 @@ def _without_machines(history: WorkflowHistory) -> dict:
 
 
 def recorded() -> list[Path]:
-    """The files of all recorded histories."""
-    return sorted(FOLDER.glob("*.json"))
+    """Return the files of all recorded histories, of every installed app."""
+    folders = [Path(app.path) / "tests" / "histories" for app in apps.get_app_configs()]
+    return sorted(file for folder in folders for file in folder.glob("*.json"))
 
 
 def load(file: Path) -> WorkflowHistory:

@@ -17,23 +17,23 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from . import client
 
+# Seconds for a worker's answer to a query, within the time of the whole request.
 QUERY_TIMEOUT = 0.5
-"""Seconds for a worker's answer to a query, within the time of the whole request."""
 
 
 @dataclass
 class Observation:
     """What can be said of a workflow."""
 
+    # ``running``, ``completed``, ``failed``, ``canceled``, ``terminated`` or ``timed out``.
     status: str
-    """``running``, ``completed``, ``failed``, ``canceled``, ``terminated`` or ``timed out``."""
+    # What makes it stick: the same step of its code fails again and again, for example because its
+    # input has another form than the code expects. It goes on once the code is corrected.
     problems: list[str]
-    """What makes it stick: the same step of its code fails again and again, for example because
-    its input has another form than the code expects. It goes on once the code is mended."""
+    # Why it failed, if it did.
     failure: str = ""
-    """Why it failed, if it did."""
+    # The answer to the query; None if no worker gave one.
     answer: Any = None
-    """The answer to the query; None if no worker gave one."""
 
 
 def observe(workflow_id: str, query: Callable | None = None) -> Observation | None:

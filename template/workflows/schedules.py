@@ -1,55 +1,88 @@
-"""The schedules: declared here, written to Temporal when a worker starts.
+"""Schedules: declared by apps, written to Temporal when a worker starts.
 
-What an operator does to a schedule in Temporal's UI, such as pausing it, stays as it is.
+    class InvoicesConfig(AppConfig):
+        schedules = {
+            "invoices": {"workflow": "invoices.workflow.MonthWorkflow", "cron": "0 6 1 * *"}
+        }
+
+What an operator does to a schedule in Temporal's UI, such as pausing it, stays as it is; and so
+does one that an operator has made.
 """
 
 from datetime import timedelta
 
+from django.apps import apps
 from django.conf import settings
-from temporalio.api.common.v1 import Payload
 from temporalio.client import (
     Client,
     Schedule,
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
-    ScheduleIntervalSpec,
     SchedulePolicy,
     ScheduleSpec,
     ScheduleUpdate,
     ScheduleUpdateInput,
 )
 
-from .sweep.workflow import SweepWorkflow
+from .declarations import imported, wrong
+
+# The memo of the schedules that are written here, and so are deleted once nobody declares them.
+# Its value is the task queue, so that projects in one namespace leave each other's alone.
+MEMO = "declared-for"
 
 
 def declared() -> dict[str, Schedule]:
-    """Return the project's schedules by their ids."""
-    return {
-        "sweep": Schedule(
-            action=ScheduleActionStartWorkflow(
-                SweepWorkflow.run, id="sweep", task_queue=settings.TEMPORAL_TASK_QUEUE
-            ),
-            spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(minutes=1))]),
-            # After a time without a server, sweep once and not once for each missed minute.
-            policy=SchedulePolicy(catchup_window=timedelta(minutes=1)),
-        )
-    }
+    """Return the schedules of all apps by their ids, which are also those of their workflows.
+
+    Raises `ImproperlyConfigured` that names the app whose declaration is wrong.
+    """
+    found: dict[str, Schedule] = {}
+    for app in apps.get_app_configs():
+        for schedule_id, entry in getattr(app, "schedules", {}).items():
+            if "workflow" not in entry:
+                continue  # another backend's
+            if schedule_id in found:
+                raise wrong(app, "schedules", schedule_id, "another app has one of this name")
+            if len(entry.get("cron", "").split()) != 5:
+                raise wrong(app, "schedules", entry, "cron is not a line such as '0 4 * * *'")
+            workflow = imported(app, "schedules", entry["workflow"])
+            found[schedule_id] = _schedule(schedule_id, workflow.run, entry["cron"])
+    return found
 
 
 async def sync(client: Client) -> list[str]:
-    """Create the declared schedules, or update them, and return a line for each change.
+    """Write the declared schedules to Temporal, and return a line for each change.
 
-    Any number of workers may do so at the same time, and again and again.
+    Deletes those that were written earlier and are declared no more. Any number of workers may do
+    so at the same time, and again and again.
     """
     changes = []
-    for schedule_id, schedule in declared().items():
+    schedules = declared()
+    mine = {MEMO: settings.TEMPORAL_TASK_QUEUE}
+    for schedule_id, schedule in schedules.items():
         try:
-            await client.create_schedule(schedule_id, schedule)
+            await client.create_schedule(schedule_id, schedule, memo=mine)
             changes.append(f"{schedule_id}: created")
         except ScheduleAlreadyRunningError:
             if different := await _update(client, schedule_id, schedule):
                 changes.append(f"{schedule_id}: changed its {' and '.join(different)}")
+    async for listed in await client.list_schedules():
+        if listed.id not in schedules and mine.items() <= dict(await listed.memo()).items():
+            await client.get_schedule_handle(listed.id).delete()
+            changes.append(f"{listed.id}: deleted")
     return changes
+
+
+def _schedule(schedule_id: str, run: object, cron: str) -> Schedule:
+    return Schedule(
+        action=ScheduleActionStartWorkflow(
+            run, id=schedule_id, task_queue=settings.TEMPORAL_TASK_QUEUE
+        ),
+        # The server turns the line into its own form, and keeps what stands behind # as a comment.
+        spec=ScheduleSpec(cron_expressions=[f"{cron} # {cron}"], time_zone_name=settings.TIME_ZONE),
+        # After a time without a server, start it once and not once for each time that was missed.
+        policy=SchedulePolicy(catchup_window=timedelta(minutes=1)),
+    )
 
 
 async def _update(client: Client, schedule_id: str, schedule: Schedule) -> list[str]:
@@ -58,11 +91,12 @@ async def _update(client: Client, schedule_id: str, schedule: Schedule) -> list[
     async def update(input: ScheduleUpdateInput) -> ScheduleUpdate | None:
         # Change the schedule as it is, and nothing else of it: a new one would not be paused.
         current = input.description.schedule
-        different[:] = [
-            name for name in ("spec", "policy") if getattr(current, name) != getattr(schedule, name)
-        ]
-        if await _action(client, current) != await _action(client, schedule):
-            different.append("action")
+        of_both = {
+            "spec": (_lines(current), _lines(schedule)),
+            "policy": (current.policy, schedule.policy),
+            "action": (_action(current), _action(schedule)),
+        }
+        different[:] = [name for name, (before, now) in of_both.items() if before != now]
         for name in different:
             setattr(current, name, getattr(schedule, name))
         return ScheduleUpdate(current) if different else None
@@ -71,12 +105,14 @@ async def _update(client: Client, schedule_id: str, schedule: Schedule) -> list[
     return different
 
 
-async def _action(client: Client, schedule: Schedule) -> tuple:
-    """What can be compared of an action: the server has its arguments as payloads."""
+def _lines(schedule: Schedule) -> tuple:
+    """The cron lines and their time zone, in the server's form as well as in ours."""
+    spec = schedule.spec
+    lines = [line.partition("# ")[2] for line in spec.cron_expressions]
+    return lines + [entry.comment for entry in spec.calendars], spec.time_zone_name
+
+
+def _action(schedule: Schedule) -> tuple:
     action = schedule.action
     assert isinstance(action, ScheduleActionStartWorkflow)  # noqa: S101  (narrows the type)
-    payloads = [
-        arg if isinstance(arg, Payload) else (await client.data_converter.encode([arg]))[0]
-        for arg in action.args
-    ]
-    return action.workflow, action.id, action.task_queue, payloads
+    return action.workflow, action.id, action.task_queue

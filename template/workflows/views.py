@@ -1,12 +1,20 @@
 import logging
 
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 from temporalio.client import Client
 
+from accounts.models import User
+
 from . import client
+from .observe import observe
+from .onboarding.start import workflow_id
+from .onboarding.workflow import UserOnboardingWorkflow
 
 logger = logging.getLogger(__name__)
 
@@ -14,7 +22,7 @@ logger = logging.getLogger(__name__)
 @never_cache
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
-    """The examples, and for staff the workflows that are stuck."""
+    """What there is to see, and for staff the workflows that are stuck."""
     context = {}
     if request.user.is_staff:
         try:
@@ -23,6 +31,54 @@ def index(request: HttpRequest) -> HttpResponse:
             logger.warning("Workflows cannot be listed: %s", error)
             context["unavailable"] = True
     return render(request, "workflows/index.html", context)
+
+
+@login_required
+@require_safe
+def my_onboarding(request: HttpRequest) -> HttpResponse:
+    """The onboarding of whoever is logged in."""
+    return redirect("workflows:onboarding", request.user.pk)
+
+
+@never_cache
+@login_required
+@require_safe
+def onboarding(request: HttpRequest, user_id: int) -> HttpResponse:
+    """How far a user's onboarding is: by query from Temporal, and from the outbox."""
+    user = _user(request, user_id)
+    context = {
+        "subject": user,
+        "emails": user.emails.order_by("not_before"),
+        "workflow_id": workflow_id(user.pk),
+    }
+    try:
+        context["workflow"] = observe(workflow_id(user.pk), UserOnboardingWorkflow.state)
+    except client.UNAVAILABLE as error:
+        logger.warning("The onboarding of user %s cannot be seen: %s", user.pk, error)
+        context["unavailable"] = True
+    template = "workflows/_onboarding.html" if request.htmx else "workflows/onboarding.html"
+    return render(request, template, context)
+
+
+@login_required
+@require_POST
+def skip_wait(request: HttpRequest, user_id: int) -> HttpResponse:
+    """Send the follow-up now, by a signal to the workflow."""
+    user = _user(request, user_id)
+    try:
+        client.call(
+            lambda temporal: temporal.get_workflow_handle(workflow_id(user.pk)).signal(
+                UserOnboardingWorkflow.skip_wait
+            )
+        )
+    except client.UNAVAILABLE as error:
+        logger.warning("The wait of user %s cannot be skipped: %s", user.pk, error)
+        messages.warning(
+            request, "The wait could not be skipped: Temporal does not take it at the moment."
+        )
+    else:
+        messages.success(request, "The follow-up is on its way.")
+    return redirect("workflows:onboarding", user.pk)
 
 
 async def _stuck(temporal: Client) -> list[dict]:
@@ -38,3 +94,9 @@ async def _stuck(temporal: Client) -> list[dict]:
             'ExecutionStatus = "Running" AND TemporalReportedProblems IS NOT NULL', limit=20
         )
     ]
+
+
+def _user(request: HttpRequest, user_id: int) -> User:
+    if user_id != request.user.pk and not request.user.is_staff:
+        raise PermissionDenied
+    return get_object_or_404(User, pk=user_id)

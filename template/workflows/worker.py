@@ -1,71 +1,40 @@
 """What a worker runs, and with which threads. `worker_process.py` starts and stops it."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
 
-from . import queues
-from .approvals.activities import expire_request, record_decision, remind_approvers
-from .approvals.workflow import ApprovalWorkflow
 from .database import FreshConnections
-from .emails import send_email
-from .exports.activities import export_users
-from .exports.workflow import ExportWorkflow
-from .onboarding.activities import process_user
-from .onboarding.workflow import UserOnboardingWorkflow
-from .orders import activities as orders
-from .orders.workflow import OrderWorkflow
-from .sweep.activities import deliver_emails, find_overdue_emails, start_missing_workflows
-from .sweep.workflow import SweepWorkflow
+from .declarations import Declared
+from .emails import mail_queue
 
-WORKFLOWS = [
-    UserOnboardingWorkflow,
-    OrderWorkflow,
-    ApprovalWorkflow,
-    ExportWorkflow,
-    SweepWorkflow,
-]
-ACTIVITIES: list[Callable] = [
-    process_user,
-    orders.reserve_stock,
-    orders.release_stock,
-    orders.charge,
-    orders.refund,
-    orders.ship,
-    orders.recall_shipment,
-    orders.cancel_order,
-    record_decision,
-    expire_request,
-    export_users,
-    start_missing_workflows,
-    find_overdue_emails,
-]
-MAIL_ACTIVITIES: list[Callable] = [send_email, remind_approvers, deliver_emails]
-
+# Activities that run at the same time, and as many more that wait for the mail server.
 THREADS = 16
-"""Activities that run at the same time, and as many more that wait for the mail server."""
+# How long running activities may go on once the worker is told to stop.
 DRAIN = timedelta(seconds=20)
-"""How long running activities may go on once the worker is told to stop."""
 
 
-def create_workers(client: Client) -> list[Worker]:
+def create_workers(client: Client, declared: Declared, **options: Any) -> list[Worker]:
     """Return a worker for workflows and their activities, and one for e-mails.
 
     Each has threads of its own, so that a mail server that hangs holds up no other activity.
+    ``options`` go to the SDK's `Worker`.
     """
     task_queue = settings.TEMPORAL_TASK_QUEUE
+    options["activities"] = declared.activities
+    mail_options = options | {"activities": declared.mail_activities}
     return [
-        _worker(client, task_queue, workflows=WORKFLOWS, activities=ACTIVITIES),
-        _worker(client, queues.mail(task_queue), activities=MAIL_ACTIVITIES),
+        _worker(client, task_queue, workflows=declared.workflows, **options),
+        _worker(client, mail_queue(task_queue), **mail_options),
     ]
 
 
-def _worker(client: Client, task_queue: str, **registered) -> Worker:
+def _worker(client: Client, task_queue: str, **options: Any) -> Worker:
     return Worker(
         client,
         task_queue=task_queue,
@@ -79,7 +48,7 @@ def _worker(client: Client, task_queue: str, **registered) -> Worker:
         max_heartbeat_throttle_interval=timedelta(seconds=2),
         graceful_shutdown_timeout=DRAIN,
         deployment_config=_deployment(),
-        **registered,
+        **options,
     )
 
 

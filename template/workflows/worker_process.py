@@ -20,14 +20,15 @@ from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, Tele
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
-from stack import heartbeat
+from config import heartbeat
 
 from . import schedules
 from .connection import is_refused, why_unreachable
+from .declarations import declared
 from .worker import DRAIN, create_workers
 
+# Seconds for one attempt to reach the server.
 CONNECT_TIMEOUT = 5.0
-"""Seconds for one attempt to reach the server."""
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +41,11 @@ async def run() -> None:
     """Wait for Temporal, work until SIGTERM or SIGINT, let running activities end, and return.
 
     A second signal, a second or more after the first, ends the process at once. Raises
-    `CannotStart` if the server refuses this client, and what makes a worker fail.
+    `CannotStart` if the server refuses this client, `ImproperlyConfigured` if an app declares what
+    cannot be used, and what makes a worker fail.
     """
+    work = declared()
+    schedules.declared()
     Runtime.set_default(_runtime())
     stop = asyncio.Event()
     _stop_on_signals(stop)
@@ -54,7 +58,7 @@ async def run() -> None:
         return
     client = starting.result()
 
-    workers = create_workers(client)
+    workers = create_workers(client, work)
     running = [asyncio.ensure_future(worker.run()) for worker in workers]
     beating = asyncio.ensure_future(_beat(client))
     logger.info("Working on %s. It stops within %d s.", settings.TEMPORAL_TASK_QUEUE, DRAIN.seconds)
@@ -62,7 +66,7 @@ async def run() -> None:
         await asyncio.wait([until_stop, *running], return_when=asyncio.FIRST_COMPLETED)
     finally:
         beating.cancel()
-        heartbeat.remove("temporal-worker")
+        heartbeat.remove()
     failed = [worker.exception() for worker in running if worker.done()]
     if not failed:
         await _drain(workers)
@@ -139,7 +143,7 @@ async def _beat(client: Client) -> None:
                 logger.info("Temporal answers again.")
             polling = seen or polling
             if seen:
-                heartbeat.beat("temporal-worker")
+                heartbeat.beat()
         await asyncio.sleep(heartbeat.INTERVAL if polling else 0.2)
 
 

@@ -2,24 +2,16 @@
 
 from pathlib import Path
 
-import pytest
-from django_celery_beat.models import IntervalSchedule, PeriodicTask
-
-from accounts.models import Email, User
-
-from .conftest import CeleryCommand, RedisServer, wait_until
-
-
-@pytest.fixture
-def every_second(transactional_db: None) -> None:
-    """The schedule of the sweep, in a hurry."""
-    second, _ = IntervalSchedule.objects.get_or_create(every=1, period=IntervalSchedule.SECONDS)
-    PeriodicTask.objects.filter(name="Send due e-mails").update(crontab=None, interval=second)
+from accounts.emails import WELCOME
+from accounts.models import User
+from outbox.models import Email
+from outbox.promises import promise
+from tasks.fixtures import CeleryCommand, RedisServer, wait_until
 
 
 def test_what_was_missed_is_sent(celery: CeleryCommand, every_second):
     user = User.objects.create_user("ada@example.com", name="Ada")
-    Email.objects.create(user=user, kind=Email.WELCOME)
+    promise([user.pk], WELCOME)
     celery.worker()
     beat = celery("beat", "-l", "info")
 
@@ -57,7 +49,7 @@ def test_a_beat_goes_on_when_redis_is_back(
 
 def test_a_beat_shows_that_it_works(celery: CeleryCommand, tmp_path: Path):
     heartbeat = tmp_path / "run" / "celery-beat.0"
-    beat = celery("beat")
+    beat = celery("beat", PC_PROC_NAME="celery-beat")
     wait_until(heartbeat.exists, "a heartbeat")
 
     assert beat.stop() == 0

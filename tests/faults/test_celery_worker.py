@@ -5,37 +5,22 @@ import signal
 from pathlib import Path
 
 import pytest
+from celery_processes import a_task_runs, add_chores
+from chores import die, ignore_the_limit, note, rest
 
-from accounts.models import Email
+from accounts.emails import WELCOME
 from accounts.signup import sign_up
-
-from .chores import die, ignore_the_limit, note, rest
-from .conftest import CeleryCommand, RedisServer, wait_until
+from outbox.models import Email
+from tasks.fixtures import CeleryCommand, RedisServer, wait_until
 
 
 @pytest.fixture
-def notes(tmp_path: Path) -> Path:
-    """What the tests' tasks write to."""
-    file = tmp_path / "notes"
-    file.touch()
-    return file
-
-
-def test_a_sign_up_sends_one_welcome(celery: CeleryCommand, redis_server: RedisServer):
-    worker = celery.worker()
-    assert not sign_up("ada@example.com", "Ada", "difference-engine").delayed
-
-    wait_until(lambda: Email.objects.get(kind=Email.WELCOME).sent_at, "the e-mail")
-    [mail] = celery.mails()
-    assert "Subject: Welcome!" in mail
-    assert "To: ada@example.com" in mail
-
-    worker.wait_for("succeeded")
-    assert redis_server.client.keys("celery-task-meta-*") == []  # its result is of no interest
+def celery(celery: CeleryCommand) -> CeleryCommand:
+    return add_chores(celery)
 
 
 def test_a_worker_shows_that_it_works(celery: CeleryCommand, tmp_path: Path):
-    worker = celery.worker(PC_REPLICA_NUM="2")
+    worker = celery.worker(PC_PROC_NAME="celery-worker-2", PC_REPLICA_NUM="2")
     heartbeat = tmp_path / "run" / "celery-worker.2"
     assert heartbeat.read_text() == str(worker.pid)
 
@@ -77,9 +62,9 @@ def test_a_living_worker_keeps_its_tasks(celery: CeleryCommand, notes):
 def test_a_redis_that_restarts_costs_no_task(
     celery: CeleryCommand, redis_server: RedisServer, notes
 ):
-    worker = celery.worker()
+    celery.worker()
     rest.delay(str(notes), 2)
-    wait_until(worker.runs_a_task, "the task's start")
+    wait_until(a_task_runs, "the task's start")
     redis_server.process.stop()
     redis_server.start()
 
@@ -141,5 +126,5 @@ def test_a_slow_task_does_not_hold_up_emails(celery: CeleryCommand, notes):
     wait_until(notes.read_text, "the slow task's start")
 
     sign_up("ada@example.com", "Ada", "difference-engine")
-    wait_until(lambda: Email.objects.get(kind=Email.WELCOME).sent_at, "the e-mail")
+    wait_until(lambda: Email.objects.get(kind=WELCOME).sent_at, "the e-mail")
     assert notes.read_text().split() == ["begun"]

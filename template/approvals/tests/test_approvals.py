@@ -7,16 +7,15 @@ from django.urls import reverse
 from temporalio.client import WorkflowUpdateFailedError
 
 from accounts.models import User
-from workflows.approvals.activities import DecisionInput
-from workflows.approvals.models import ApprovalRequest, Decision
-from workflows.approvals.start import decide, start_approval, workflow_id
-
-from .conftest import Temporal
+from approvals.activities import DecisionInput
+from approvals.models import ApprovalRequest, Decision
+from approvals.start import decide, start_approval, workflow_id
+from workflows.fixtures import Temporal
 
 
 @pytest.fixture
-def approver(db) -> User:
-    return User.objects.create_user("grace@example.com", name="Grace", is_staff=True)
+def approver(staff: User) -> User:
+    return staff
 
 
 @pytest.fixture
@@ -26,7 +25,7 @@ def request_(user: User) -> ApprovalRequest:
 
 
 def outcome(temporal: Temporal, request: ApprovalRequest) -> str:
-    return temporal.result(temporal.client.get_workflow_handle(workflow_id(request.pk)))
+    return temporal.result(workflow_id(request.pk))
 
 
 def post_decision(client: Client, user: User, request: ApprovalRequest, answer: str, reason=""):
@@ -78,7 +77,7 @@ def test_who_is_not_staff_may_not_decide(workers, client, request_):
     assert request_.state == "waiting"
 
 
-def test_nobody_decides_on_his_own_request(workers, client, request_, user):
+def test_nobody_decides_on_their_own_request(workers, client, request_, user):
     user.is_staff = True
     user.save()
     start_approval(request_)
@@ -106,9 +105,7 @@ def test_a_refused_decision_leaves_the_request_open(temporal, workers, client, r
     assert "A rejection needs a reason." in page.content.decode()
     with pytest.raises(WorkflowUpdateFailedError):
         decide(DecisionInput(request_.pk, approver.pk, approved=False))
-    history = temporal.run(
-        temporal.client.get_workflow_handle(workflow_id(request_.pk)).fetch_history()
-    )
+    history = temporal.run(temporal.handle(workflow_id(request_.pk)).fetch_history())
     assert "UPDATE" not in history.to_json()
     post_decision(client, approver, request_, "approve")
     assert outcome(temporal, request_) == "approved"

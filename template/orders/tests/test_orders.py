@@ -1,9 +1,7 @@
 """`OrderWorkflow`: whatever fails, and however often, the books balance afterwards."""
 
+import contextlib
 import itertools
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 
@@ -16,13 +14,11 @@ from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
 from accounts.models import User
-from workflows import worker
-from workflows.orders import activities, payments
-from workflows.orders.activities import NO_DELIVERY, Step
-from workflows.orders.models import Order, Product, Reservation, Shipment
-from workflows.orders.start import start_missing, start_order, workflow_id
-
-from .conftest import Temporal, process_environment, running_workers, wait_until
+from orders import activities, payments
+from orders.activities import NO_DELIVERY, Step
+from orders.models import Order, Product, Reservation, Shipment
+from orders.start import start_missing, start_order, workflow_id
+from workflows.fixtures import Temporal
 
 STOCK = 5
 STEPS = ["reserve_stock", "charge", "ship"]
@@ -31,7 +27,7 @@ COMPENSATIONS = ["recall_shipment", "refund", "release_stock"]
 
 @pytest.fixture(autouse=True)
 def payments_folder(settings, tmp_path) -> None:
-    settings.PAYMENTS_DIR = tmp_path / "payments"
+    settings.DATA_DIR = tmp_path
 
 
 @pytest.fixture
@@ -77,25 +73,19 @@ def assert_balanced(order: Order, outcome: str) -> None:
 
 def run(temporal: Temporal, order: Order) -> str:
     start_order(order)
-    return temporal.result(temporal.client.get_workflow_handle(workflow_id(order.pk)))
+    return temporal.result(workflow_id(order.pk))
 
 
 @pytest.fixture
 def start_workers(temporal: Temporal, product: Product) -> Iterator[Callable[..., None]]:
-    """Starts the project's workers, some of whose activities are replaced."""
-    running = []
+    """Starts the project's workers, with other functions in the place of activities."""
+    with contextlib.ExitStack() as running:
 
-    def start(**replaced: Callable[[Step], None]) -> None:
-        fakes = [activity.defn(name=name)(fake) for name, fake in replaced.items()]
-        real = [entry for entry in worker.ACTIVITIES if entry.__name__ not in replaced]
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(worker, "ACTIVITIES", real + fakes)
-            running.append(running_workers(temporal))
-            next(running[-1])
+        def start(**replaced: Callable[[Step], None]) -> None:
+            fakes = [activity.defn(name=name)(fake) for name, fake in replaced.items()]
+            running.enter_context(temporal.workers(*fakes))
 
-    yield start
-    for workers in running:
-        next(workers, None)
+        yield start
 
 
 def test_an_order_is_shipped_and_gets_a_receipt(start_workers, temporal, place, product):
@@ -193,11 +183,10 @@ def test_an_order_that_is_called_off_leaves_nothing_behind(start_workers, tempor
     order = place()
     start_order(order)
     key = f"{workflow_id(order.pk)}/charge"
-    wait_until(lambda: payments.balance(key), "the money to be taken")
-    handle = temporal.client.get_workflow_handle(workflow_id(order.pk))
-    temporal.run(handle.cancel())
+    temporal.wait_until(lambda: payments.balance(key), "the money to be taken")
+    temporal.run(temporal.handle(workflow_id(order.pk)).cancel())
     with pytest.raises(WorkflowFailureError):
-        temporal.result(handle)
+        temporal.result(workflow_id(order.pk))
     assert_balanced(order, "cancelled")
     assert order.reason == "it was called off"
 
@@ -232,13 +221,15 @@ def test_the_page_refuses_an_order_of_nothing(client, user, product):
     assert not Order.objects.exists()
 
 
-def test_the_page_places_orders_and_shows_ones_own(start_workers, client, user, product):
+def test_the_page_places_orders_and_shows_ones_own(start_workers, temporal, client, user, product):
     start_workers()
     client.force_login(user)
     page = reverse("orders:list")
     form = {"product": product.pk, "quantity": 2, "address": "London"}
     assert "is placed." in client.post(page, form, follow=True).content.decode()
-    wait_until(lambda: "shipped" in client.get(page).content.decode(), "the order to be shipped")
+    temporal.wait_until(
+        lambda: "shipped" in client.get(page).content.decode(), "the order to be shipped"
+    )
     assert_balanced(Order.objects.get(), "shipped")
     other = User.objects.create_user("eve@example.com", name="Eve")
     client.force_login(other)
@@ -259,47 +250,4 @@ def test_the_sweep_starts_an_order_that_temporal_missed(start_workers, temporal,
     start_workers()
     order = place()
     start_missing(timezone.now())
-    assert temporal.result(temporal.client.get_workflow_handle(workflow_id(order.pk))) == "shipped"
-
-
-def test_a_worker_killed_at_any_step_changes_nothing(
-    real_temporal, transactional_db, user, settings, tmp_path
-):
-    """For each step, a worker is killed right after the effect, before Temporal knows of it."""
-    queue = settings.TEMPORAL_TASK_QUEUE
-    orders, processes = {}, {}
-    for name in [*STEPS, *COMPENSATIONS]:
-        settings.TEMPORAL_TASK_QUEUE = f"{queue}-{name}"
-        product = Product.objects.create(name=name, price=Decimal("20.00"), stock=STOCK)
-        orders[name] = Order.objects.create(
-            customer=user,
-            product=product,
-            quantity=2,
-            amount=Decimal("40.00"),
-            address=NO_DELIVERY if name in COMPENSATIONS else "London",
-        )
-        processes[name] = subprocess.Popen(
-            [sys.executable, "-m", "workflows.tests.mortal_worker", name],
-            cwd=settings.BASE_DIR,
-            env=process_environment(real_temporal, tmp_path),
-        )
-        start_order(orders[name])
-    try:
-        deaths = {name: process.wait(60) for name, process in processes.items()}
-    finally:
-        for process in processes.values():
-            process.kill()
-    assert set(deaths.values()) == {-signal.SIGKILL}
-
-    others = []
-    for name in orders:
-        settings.TEMPORAL_TASK_QUEUE = f"{queue}-{name}"
-        others.append(running_workers(real_temporal))
-        next(others[-1])
-    for name, order in orders.items():
-        handle = real_temporal.client.get_workflow_handle(workflow_id(order.pk))
-        outcome = real_temporal.run(handle.result(), timeout=60)
-        assert outcome == ("cancelled" if name in COMPENSATIONS else "shipped")
-        assert_balanced(order, outcome)
-    for workers in others:
-        next(workers, None)
+    assert temporal.result(workflow_id(order.pk)) == "shipped"

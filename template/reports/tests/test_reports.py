@@ -9,9 +9,8 @@ from django.urls import reverse
 from accounts.models import User
 from accounts.signup import sign_up
 from config.celery import app
-from tasks.reports.tasks import count_by_day
-
-from .conftest import CeleryCommand, RedisServer, wait_until
+from reports.tasks import count_by_day
+from tasks.fixtures import CeleryCommand, RedisServer, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -71,7 +70,7 @@ def test_an_address_that_nobody_gave_out(admin_client: Client):
     assert admin_client.get(reverse("reports:detail", args=["an-id"])).status_code == 404
 
 
-def test_without_redis_the_pages_say_so(admin_client: Client, broken_redis):
+def test_without_redis_the_pages_say_so(admin_client: Client):
     answer = admin_client.post(reverse(INDEX), follow=True)
     assert "Redis does not answer" in answer.content.decode()
     assert answer.redirect_chain == [(reverse(INDEX), 302)]

@@ -1,15 +1,18 @@
 """The e-mails' tasks, without Redis and a worker."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 from celery.exceptions import Retry
+from django.apps import apps
 from django.core import mail
 from django.utils import timezone
 
-from accounts.models import Email, User
+from accounts.emails import FOLLOW_UP, WELCOME
+from accounts.models import User
+from outbox.models import Email
+from outbox.promises import promise
 from tasks.emails import send_due_emails, send_welcome_email
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("run_at_once")]
@@ -17,21 +20,23 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 @pytest.fixture
 def user() -> User:
-    return User.objects.create_user("ada@example.com", name="Ada")
+    """Somebody to whom the welcome alone is due."""
+    user = User.objects.create_user("ada@example.com", name="Ada")
+    promise([user.pk], WELCOME)
+    return user
 
 
 @pytest.fixture
-def welcome(user: User) -> Email:
-    return Email.objects.create(user=user, kind=Email.WELCOME)
+def app(monkeypatch):
+    """The config of an installed app, which may declare more for this test."""
+    config = apps.get_app_config("tasks")
+    monkeypatch.setattr(config, "emails", {}, raising=False)
+    monkeypatch.setattr(config, "bulk_emails", {}, raising=False)
+    return config
 
 
-@pytest.fixture
-def mail_server_down(settings) -> Callable[[], None]:
-    """The mail server is down, until this is called."""
-    working = settings.EMAIL_BACKEND
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1  # nobody listens there
-    return lambda: setattr(settings, "EMAIL_BACKEND", working)
+def letter(email: Email) -> tuple[str, str]:
+    return f"{email.kind} {email.reference}", ""
 
 
 def send_welcome_email_again(user: User, retries: int) -> str:
@@ -45,13 +50,13 @@ def send_welcome_email_again(user: User, retries: int) -> str:
         send_welcome_email.pop_request()
 
 
-def test_a_redelivered_task_sends_nothing(user, welcome):
+def test_a_redelivered_task_sends_nothing(user):
     assert send_welcome_email(user.pk) == "sent"
     assert send_welcome_email(user.pk) == "already sent"
     assert [message.to for message in mail.outbox] == [["ada@example.com"]]
 
 
-def test_while_the_mail_server_is_down_the_delays_grow(user, welcome, mail_server_down):
+def test_while_the_mail_server_is_down_the_delays_grow(user, mail_server_down):
     delays = []
     for retries in range(5):
         with pytest.raises(Retry) as retry:
@@ -66,7 +71,7 @@ def test_while_the_mail_server_is_down_the_delays_grow(user, welcome, mail_serve
     assert mail.outbox == []
 
 
-def test_after_the_last_retry_the_sweep_goes_on(user, welcome, mail_server_down):
+def test_after_the_last_retry_the_sweep_goes_on(user, mail_server_down):
     assert send_welcome_email_again(user, retries=5) == "waiting"
 
     mail_server_down()
@@ -75,26 +80,37 @@ def test_after_the_last_retry_the_sweep_goes_on(user, welcome, mail_server_down)
     assert len(mail.outbox) == 1
 
 
-def test_the_sweep_sends_what_is_due_and_nothing_else(user, welcome):
-    tomorrow = timezone.now() + timedelta(days=1)
-    Email.objects.create(user=user, kind=Email.FOLLOW_UP, not_before=tomorrow)
+def test_the_sweep_sends_what_is_due_and_nothing_else(user):
+    promise([user.pk], FOLLOW_UP, not_before=timezone.now() + timedelta(days=1))
 
     assert send_due_emails() == 1
     assert [message.subject for message in mail.outbox] == ["Welcome!"]
 
-    Email.objects.filter(kind=Email.FOLLOW_UP).update(not_before=timezone.now())
+    Email.objects.filter(kind=FOLLOW_UP).update(not_before=timezone.now())
     assert send_due_emails() == 1
     assert send_due_emails() == 0
     assert [message.subject for message in mail.outbox] == ["Welcome!", "How's it going?"]
 
 
-def test_while_somebody_else_sends_it_the_task_ends(user, welcome):
+def test_the_sweep_sends_each_reference_and_leaves_bulk_to_others(user, app):
+    app.emails["invoice"] = app.bulk_emails["newsletter"] = f"{__name__}.letter"
+    promise([user.pk], "invoice", reference="1")
+    promise([user.pk], "invoice", reference="2")
+    promise([user.pk], "newsletter", reference="3")
+
+    assert send_due_emails() == 3
+    subjects = [message.subject for message in mail.outbox]
+    assert subjects == ["Welcome!", "invoice 1", "invoice 2"]
+
+
+def test_while_somebody_else_sends_it_the_task_ends(user):
     lease = timezone.now() + timedelta(minutes=2)
     Email.objects.update(claim=uuid4(), not_before=lease)
     assert send_welcome_email(user.pk) == "somebody else is sending it"
     assert mail.outbox == []
 
 
-def test_a_deleted_user_ends_the_task(user, welcome):
+def test_a_deleted_user_ends_the_task(user):
+    pk = user.pk
     user.delete()
-    assert send_welcome_email(user.pk) == "failed"
+    assert send_welcome_email(pk) == "failed"

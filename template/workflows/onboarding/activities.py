@@ -6,8 +6,8 @@ from temporalio.exceptions import ApplicationError
 
 from accounts.models import User
 
+# The group of users whose onboarding has begun.
 MEMBERS = "Members"
-"""The group of users whose onboarding has begun."""
 
 
 @activity.defn(no_thread_cancel_exception=True)

@@ -4,8 +4,9 @@ from datetime import datetime
 
 from django.dispatch import receiver
 
-from accounts.models import Email, User
-from accounts.signals import user_signed_up
+from accounts.emails import FOLLOW_UP
+from accounts.models import User
+from accounts.signup import user_signed_up
 from workflows import client
 
 from .activities import MEMBERS
@@ -36,7 +37,7 @@ def start_missing(since: datetime) -> None:
     Somebody else may have sent their welcome meanwhile: what tells is that they are not members.
     """
     missing = User.objects.filter(
-        emails__kind=Email.FOLLOW_UP,
+        emails__kind=FOLLOW_UP,
         emails__sent_at=None,
         emails__failed_at=None,
         date_joined__lte=since,

@@ -7,10 +7,8 @@ from datetime import datetime, timedelta
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 
-from workflows import queues
-
 with workflow.unsafe.imports_passed_through():
-    from workflows.emails import EmailInput, send_email
+    from workflows.emails import EmailInput, mail_queue, send_email
 
     from .activities import process_user
 
@@ -26,15 +24,15 @@ class OnboardingInput:
 class OnboardingState:
     """The answer to a query: what the workflow is doing."""
 
+    # ``processing``, ``welcoming``, ``waiting``, ``following up`` or ``done``.
     step: str = "processing"
-    """``processing``, ``welcoming``, ``waiting``, ``following up`` or ``done``."""
+    # When the wait ends, once it has begun.
     follow_up_at: datetime | None = None
-    """When the wait ends, once it has begun."""
 
 
 @workflow.defn
 class UserOnboardingWorkflow:
-    """Process the user, welcome him, wait for a day, and ask how it is going.
+    """Process the user, welcome them, wait for a day, and ask how it is going.
 
     Fails if the user does not exist, or if an e-mail was given up for good.
     """
@@ -74,11 +72,11 @@ class UserOnboardingWorkflow:
         self._skip_wait = True
 
     async def _send(self, input: OnboardingInput, kind: str) -> None:
-        # Retried until it is sent or given up: the ledger says when to try again, and when to stop.
+        # Retried until it is sent or given up: the outbox says when to try again, and when to stop.
         await workflow.execute_activity(
             send_email,
             EmailInput(input.user_id, kind),
-            task_queue=queues.mail(workflow.info().task_queue),
+            task_queue=mail_queue(workflow.info().task_queue),
             start_to_close_timeout=timedelta(minutes=3),
             retry_policy=RetryPolicy(maximum_interval=timedelta(minutes=5)),
             summary=kind,

@@ -1,44 +1,52 @@
 """The steps of the sweep."""
 
+import logging
 from datetime import timedelta
 
 from django.utils import timezone
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
-from accounts import ledger
-from workflows.approvals.start import start_missing as start_missing_approvals
+from outbox import kinds
+from outbox.delivery import due
+from workflows.declarations import start_missing
 from workflows.emails import EmailInput
-from workflows.onboarding.start import start_missing as start_missing_onboardings
-from workflows.orders.start import start_missing as start_missing_orders
 
+# How long something is left to the one who is about to do it.
 OVERDUE_AFTER = timedelta(minutes=1)
-"""How long something is left to the one who is about to do it."""
+
+logger = logging.getLogger(__name__)
 
 
 @activity.defn(no_thread_cancel_exception=True)
 def start_missing_workflows() -> None:
-    """Start the workflows that the database promises and Temporal does not have yet."""
+    """Let each app start the workflows that its rows promise and Temporal does not have yet.
+
+    An app that fails does not keep the others from it. Fails in the end if one did.
+    """
     since = timezone.now() - OVERDUE_AFTER
-    start_missing_onboardings(since)
-    start_missing_orders(since)
-    start_missing_approvals(since)
+    failed = []
+    for app, start in start_missing().items():
+        try:
+            start(since)
+        except Exception:
+            logger.exception("The missing workflows of %s could not be started.", app)
+            failed.append(app)
+    if failed:
+        raise ApplicationError(
+            f"Missing workflows could not be started: {', '.join(failed)}. The worker's log says"
+            " why.",
+            type="StartMissingFailed",
+            non_retryable=True,  # the next sweep is the retry
+        )
 
 
 @activity.defn(no_thread_cancel_exception=True)
 def find_overdue_emails() -> list[EmailInput]:
-    """Return e-mails that are due for a while, the longest first."""
-    overdue = ledger.due().filter(not_before__lte=timezone.now() - OVERDUE_AFTER)
-    return [EmailInput(*promise) for promise in overdue.values_list("user_id", "kind")[:500]]
+    """Return e-mails that are due for a while, the longest first.
 
-
-@activity.defn(no_thread_cancel_exception=True)
-def deliver_emails(emails: list[EmailInput]) -> int:
-    """Send those e-mails that are still due, and return how many were sent."""
-    sent = 0
-    for email in emails:
-        if activity.is_worker_shutdown():
-            break  # the rows stay due
-        activity.heartbeat()
-        delivery = ledger.deliver(email.user_id, email.kind)
-        sent += delivery.state is ledger.State.SENT
-    return sent
+    Without those that their own apps send in bulk.
+    """
+    overdue = due().filter(not_before__lte=timezone.now() - OVERDUE_AFTER)
+    promises = overdue.exclude(kind__in=kinds.bulk()).values_list("user_id", "kind", "reference")
+    return [EmailInput(*promise) for promise in promises[:500]]

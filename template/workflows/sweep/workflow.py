@@ -1,21 +1,23 @@
-"""Keeps promises that nobody else kept. `workflows/schedules.py` says when."""
+"""Keeps promises that nobody else kept. `workflows/apps.py` says when."""
 
 from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-
-from workflows import queues
+from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from .activities import deliver_emails, find_overdue_emails, start_missing_workflows
+    from workflows.emails import deliver_emails, mail_queue
+
+    from .activities import find_overdue_emails, start_missing_workflows
 
 
 @workflow.defn
 class SweepWorkflow:
     """Start the workflows that Temporal missed while it was down, and send overdue e-mails.
 
-    Returns the number of e-mails that it sent itself.
+    Returns the number of e-mails that it sent itself. Fails after all of that if some workflow
+    could not be started.
     """
 
     @workflow.run
@@ -25,15 +27,21 @@ class SweepWorkflow:
             start_to_close_timeout=timedelta(minutes=1),
             retry_policy=RetryPolicy(maximum_attempts=3),
         )
-        await workflow.execute_local_activity(start_missing_workflows, **for_a_minute)
-        emails = await workflow.execute_local_activity(find_overdue_emails, **for_a_minute)
-        if not emails:
-            return 0
-        return await workflow.execute_activity(
-            deliver_emails,
-            emails,
-            task_queue=queues.mail(workflow.info().task_queue),
-            start_to_close_timeout=timedelta(hours=1),
-            heartbeat_timeout=timedelta(minutes=3),
-            retry_policy=RetryPolicy(maximum_attempts=1),  # the next sweep is the retry
-        )
+        failure = None
+        try:
+            await workflow.execute_local_activity(start_missing_workflows, **for_a_minute)
+        except ApplicationError as error:  # as local activities fail
+            failure = error
+        sent = 0
+        if emails := await workflow.execute_local_activity(find_overdue_emails, **for_a_minute):
+            sent = await workflow.execute_activity(
+                deliver_emails,
+                emails,
+                task_queue=mail_queue(workflow.info().task_queue),
+                start_to_close_timeout=timedelta(hours=1),
+                heartbeat_timeout=timedelta(minutes=3),
+                retry_policy=RetryPolicy(maximum_attempts=1),  # the next sweep is the retry
+            )
+        if failure:
+            raise failure
+        return sent

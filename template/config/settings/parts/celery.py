@@ -11,7 +11,7 @@ from kombu import Queue
 from config import forwarding
 from config.env import port, url
 
-INSTALLED_APPS += ["tasks", "tasks.announcements", "tasks.reports", "django_celery_beat"]
+INSTALLED_APPS += ["django_celery_beat"]
 TEMPLATES[0]["OPTIONS"]["context_processors"] += ["tasks.context_processors.flower"]
 
 FLOWER_URL = forwarding.address(port("FLOWER_PORT", 5555))
@@ -45,16 +45,13 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 # Queues
 
 # A worker without -Q or -X takes from all of them, from the first that has something.
+# A task names its own: `@shared_task(queue="slow")`.
 CELERY_TASK_QUEUES = [
     Queue("celery"),  # the default: tasks of a second or two
     Queue("slow"),  # tasks that take longer
     Queue("bulk"),  # very many tasks
 ]
 CELERY_BROKER_TRANSPORT_OPTIONS["queue_order_strategy"] = "priority"
-CELERY_TASK_ROUTES = {
-    "tasks.reports.*": {"queue": "slow"},
-    "tasks.announcements.*": {"queue": "bulk"},
-}
 
 
 # Messages
@@ -76,7 +73,7 @@ CELERY_TASK_RETRY_ON_WORKER_LOST = True
 # Without its connection a worker cannot acknowledge: stop the task here, for it runs again.
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 # Seconds. First an exception in the task, then the end of its process. Less than
-# `accounts.ledger.LEASE`, so that nobody holds a claim on an e-mail when it runs out. A task
+# `outbox.delivery.LEASE`, so that nobody holds a claim on an e-mail when it runs out. A task
 # that needs longer says so itself.
 CELERY_TASK_SOFT_TIME_LIMIT = 90
 CELERY_TASK_TIME_LIMIT = 110

@@ -1,37 +1,25 @@
-"""Temporal's settings, included by `config/settings`. `.env.example` documents the variables."""
+"""Temporal's settings, included by `config/settings`. See `workflows/.env.example`."""
 
 from config import forwarding
-from config.env import env, malformed, port, url
+from config.env import malformed, port, text, url
 from workflows.connection import connect_options
-
-INSTALLED_APPS += [
-    "workflows",
-    "workflows.onboarding",
-    "workflows.orders",
-    "workflows.approvals",
-    "workflows.exports",
-]
 
 # What Client.connect() takes: the server's address, the namespace, API key, TLS. With "API" in its
 # name, Django leaves it out of error reports.
 TEMPORAL_API_OPTIONS = connect_options(f"localhost:{port('TEMPORAL_PORT', 7233)}")
 
 # Workers take their work from this queue, and e-mails from another that is named after it.
-TEMPORAL_TASK_QUEUE = env.str("TEMPORAL_TASK_QUEUE", "").strip() or f"{PROJECT_NAME}-tasks"
+TEMPORAL_TASK_QUEUE = text("TEMPORAL_TASK_QUEUE", f"{PROJECT_NAME}-tasks")
 
 # Worker versioning, off unless there is a build id: README.md, "Deploy". Temporal's own controller
 # for Kubernetes sets these variables too.
-TEMPORAL_DEPLOYMENT_NAME = env.str("TEMPORAL_DEPLOYMENT_NAME", "").strip() or PROJECT_NAME
-TEMPORAL_BUILD_ID = env.str("TEMPORAL_WORKER_BUILD_ID", "").strip()
+TEMPORAL_DEPLOYMENT_NAME = text("TEMPORAL_DEPLOYMENT_NAME", PROJECT_NAME)
+TEMPORAL_BUILD_ID = text("TEMPORAL_WORKER_BUILD_ID")
 if TEMPORAL_BUILD_ID and "." in TEMPORAL_DEPLOYMENT_NAME:
     raise malformed("TEMPORAL_DEPLOYMENT_NAME", TEMPORAL_DEPLOYMENT_NAME, "a name without dots")
 
 # Where a browser finds Temporal's UI, if anywhere. Development has its own.
 TEMPORAL_UI_URL = ""
-if DEBUG or env.str("TEMPORAL_UI_URL", ""):
+if DEBUG or text("TEMPORAL_UI_URL"):
     development = forwarding.address(port("TEMPORAL_UI_PORT", 8080))
     TEMPORAL_UI_URL = url("TEMPORAL_UI_URL", development, ("http", "https")).rstrip("/")
-
-# What the examples write: the payment provider that is a folder, and the exports.
-PAYMENTS_DIR = DATA_DIR / "payments"
-EXPORTS_DIR = DATA_DIR / "exports"

@@ -13,7 +13,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("workflow_id", help="for example order-42")
+        parser.add_argument("workflow_id", help="for example onboarding-42")
         parser.add_argument("name", nargs="?", help="the file's name, if not the workflow's id")
 
     def handle(self, workflow_id: str, name: str | None, **options) -> None:
@@ -26,6 +26,6 @@ class Command(BaseCommand):
             if error.status is RPCStatusCode.NOT_FOUND:
                 raise CommandError(f"Temporal knows no workflow {workflow_id}.") from None
             raise CommandError(str(error)) from None
-        except client.UNAVAILABLE as error:
+        except (histories.Undeclared, *client.UNAVAILABLE) as error:
             raise CommandError(str(error)) from None
         self.stdout.write(f"Recorded {os.path.relpath(file)}")

@@ -5,8 +5,8 @@ from workflows import client, schedules
 
 class Command(BaseCommand):
     help = (
-        "Write the schedules that workflows/schedules.py declares to Temporal, and show what"
-        " changes. A worker does so when it starts."
+        "Write the schedules that the apps declare to Temporal, and show what changes."
+        " A worker does so when it starts."
     )
 
     def handle(self, **options) -> None:

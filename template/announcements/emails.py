@@ -1,0 +1,11 @@
+"""What the e-mail of an announcement says."""
+
+from outbox.models import Email
+
+from .models import Announcement
+
+
+def announcement(email: Email) -> tuple[str, str]:
+    """Return the subject and the text. The e-mail's reference is the announcement's key."""
+    row = Announcement.objects.get(pk=email.reference)
+    return row.subject, f"Hi {email.user.name},\n\n{row.text}\n"

@@ -1,0 +1,21 @@
+"""The step of an approval that waits for the mail server."""
+
+from temporalio import activity
+
+from accounts.models import User
+from outbox.delivery import deliver
+from outbox.promises import promise
+
+from .emails import REMINDER
+from .models import ApprovalRequest
+
+
+@activity.defn(no_thread_cancel_exception=True)
+def remind_approvers(request_id: int) -> None:
+    """Write to everybody who may decide. The outbox keeps what cannot be sent now."""
+    request = ApprovalRequest.objects.get(pk=request_id)
+    approvers = User.objects.filter(is_staff=True, is_active=True).exclude(pk=request.requester_id)
+    approver_ids = list(approvers.values_list("pk", flat=True))
+    promise(approver_ids, REMINDER, reference=str(request.pk))
+    for approver_id in approver_ids:
+        deliver(approver_id, REMINDER, str(request.pk))

@@ -1,0 +1,122 @@
+"""What the installed apps declare for Temporal in their configs.
+
+    class InvoicesConfig(AppConfig):
+        workflows = ["invoices.workflow"]
+        activities = ["invoices.activities"]
+
+A module brings everything in it that `@workflow.defn` or `@activity.defn` decorates.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from importlib import import_module
+from typing import Any
+
+from django.apps import AppConfig, apps
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+from temporalio import activity, workflow
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What a worker runs."""
+
+    workflows: list[type]
+    activities: list[Callable]
+    # Those that wait for a mail server, or for anything else that may hang.
+    mail_activities: list[Callable]
+
+    def with_fakes(self, *fakes: Callable) -> "Declared":
+        """Return the same with these activities in the place of those of the same names."""
+        by_name = {_activity_name(fake): fake for fake in fakes}
+
+        def faked(activities: list[Callable]) -> list[Callable]:
+            return [by_name.get(_activity_name(entry), entry) for entry in activities]
+
+        return replace(
+            self,
+            activities=faked(self.activities),
+            mail_activities=faked(self.mail_activities),
+        )
+
+
+def declared() -> Declared:
+    """Collect what the installed apps declare.
+
+    Raises `ImproperlyConfigured` that names the app whose declaration is wrong.
+    """
+    start_missing()
+    return Declared(
+        _collect("workflow", ["workflows"], _workflow_name)["workflows"],
+        **_collect("activity", ["activities", "mail_activities"], _activity_name),
+    )
+
+
+def start_missing() -> dict[str, Callable[[datetime], None]]:
+    """Return the functions that the sweep calls, by the names of their apps."""
+    return {
+        app.name: imported(app, "start_missing", app.start_missing)
+        for app in apps.get_app_configs()
+        if hasattr(app, "start_missing")
+    }
+
+
+def imported(app: AppConfig, attribute: str, path: str) -> Any:
+    """Import what the app names by a dotted path, or raise an error that names the app."""
+    try:
+        return import_string(path)
+    except ImportError as error:
+        raise wrong(app, attribute, path, str(error)) from error
+
+
+def wrong(app: AppConfig, attribute: str, value: object, why: str) -> ImproperlyConfigured:
+    """The error for a declaration that cannot be used."""
+    return ImproperlyConfigured(f"{app.name}/apps.py: {attribute} = {value!r}: {why}.")
+
+
+def _collect(
+    what: str, attributes: list[str], name_of: Callable[[object], str | None]
+) -> dict[str, list]:
+    found: dict[str, list] = {attribute: [] for attribute in attributes}
+    seen: dict[str, str] = {}
+    for app in apps.get_app_configs():
+        for attribute in attributes:
+            for path in getattr(app, attribute, []):
+                module = _module(app, attribute, path)
+                here = [
+                    entry
+                    for entry in vars(module).values()
+                    if getattr(entry, "__module__", None) == path and name_of(entry)
+                ]
+                if not here:
+                    raise wrong(app, attribute, path, f"it has no @{what}.defn")
+                for entry in here:
+                    name = str(name_of(entry))
+                    if name in seen:
+                        why = f"{what} {name} is declared already, in {seen[name]}"
+                        raise wrong(app, attribute, path, why)
+                    seen[name] = path
+                found[attribute] += here
+    return found
+
+
+def _module(app: AppConfig, attribute: str, path: str) -> Any:
+    try:
+        return import_module(path)
+    except ModuleNotFoundError as error:
+        raise wrong(app, attribute, path, str(error)) from error
+
+
+# The SDK has no public way to ask whether something is decorated.
+
+
+def _workflow_name(entry: object) -> str | None:
+    definition = isinstance(entry, type) and workflow._Definition.from_class(entry)
+    return (definition.name or "dynamic") if definition else None
+
+
+def _activity_name(entry: object) -> str | None:
+    definition = callable(entry) and activity._Definition.from_callable(entry)
+    return (definition.name or "dynamic") if definition else None

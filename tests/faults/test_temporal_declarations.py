@@ -1,0 +1,139 @@
+"""What a worker runs: what the apps declare, in one version of the code or another."""
+
+import time
+import uuid
+from types import ModuleType
+
+import pytest
+from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import CommandError, call_command
+from temporalio import activity, workflow
+from temporalio.client import WorkflowFailureError
+
+from workflows.declarations import declared
+from workflows.onboarding.start import start_onboarding, workflow_id
+
+
+@pytest.fixture
+def declare(monkeypatch: pytest.MonkeyPatch):
+    """Lets the app `home` declare something for Temporal."""
+    return lambda name, value: monkeypatch.setattr(
+        apps.get_app_config("home"), name, value, raising=False
+    )
+
+
+def module(monkeypatch: pytest.MonkeyPatch, name: str, *members: object) -> None:
+    """Make a module whose members are defined in it."""
+    made = ModuleType(name)
+    for member in members:
+        member.__module__ = name
+        setattr(made, member.__name__, member)
+    monkeypatch.setitem(__import__("sys").modules, name, made)
+
+
+@activity.defn(name="send_email")
+def another_send_email() -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("workflows", "home.flows", "No module named 'home.flows'"),
+        ("workflows", "home.views", "it has no @workflow.defn"),
+        ("activities", "home.views", "it has no @activity.defn"),
+        ("mail_activities", "home.steps", "activity send_email is declared already"),
+        ("activities", "workflows.emails", "activity send_email is declared already"),
+    ],
+)
+def test_a_wrong_declaration_names_its_app(declare, monkeypatch, name, value, why):
+    module(monkeypatch, "home.steps", another_send_email)
+    declare(name, [value])
+    with pytest.raises(ImproperlyConfigured) as raised:
+        declared()
+    assert str(raised.value).startswith(("home/apps.py: ", "workflows/apps.py: "))
+    assert why in str(raised.value)
+
+
+def test_a_start_missing_that_is_not_there_names_its_app(declare):
+    """And so the worker does not start, whether there is a server or not."""
+    declare("start_missing", "home.views.nothing")
+    with pytest.raises(ImproperlyConfigured, match=r"home/apps.py: start_missing = .*nothing"):
+        call_command("run_temporal_worker")
+
+
+@workflow.defn(name="Mistaken", sandboxed=False)  # this file imports pytest
+class Mistaken:
+    @workflow.run
+    async def run(self) -> None:
+        raise KeyError("a mistake in the code")
+
+
+def test_a_mistake_in_a_workflow_fails_its_test_at_once(
+    temporal, transactional_db, declare, monkeypatch, settings
+):
+    module(monkeypatch, "home.flows", Mistaken)
+    declare("workflows", ["home.flows"])
+    queue = settings.TEMPORAL_TASK_QUEUE
+    with temporal.workers():
+        temporal.run(temporal.client.start_workflow(Mistaken.run, id="mistaken", task_queue=queue))
+        for wait in (
+            lambda: temporal.result("mistaken", timeout=5),
+            lambda: temporal.wait_until(lambda: False, "its effect", timeout=20),
+        ):
+            start = time.monotonic()
+            with pytest.raises(WorkflowFailureError) as raised:
+                wait()
+            assert time.monotonic() - start < 5
+            assert "a mistake in the code" in "".join(raised.value.__notes__)
+
+
+def test_a_test_says_what_holds_a_workflow_up(temporal, transactional_db, user):
+    @activity.defn(name="process_user")
+    def fail(user_id: int) -> None:
+        raise RuntimeError("the disk is full")
+
+    with temporal.workers(fail):
+        start_onboarding(user.pk)
+        with pytest.raises(TimeoutError, match=r"process_user, attempt \d+: the disk is full"):
+            temporal.result(workflow_id(user.pk), timeout=0.3)
+
+
+def test_a_version_gets_work_once_it_is_the_current_one(
+    real_temporal, transactional_db, user, settings, capsys
+):
+    settings.TEMPORAL_DEPLOYMENT_NAME = f"deployment-{uuid.uuid4()}"
+    settings.TEMPORAL_BUILD_ID = "abc"
+
+    def set_current() -> str:
+        # The version exists once its first poll has arrived.
+        assert not user.groups.exists()
+        try:
+            call_command("set_current_temporal_version", "abc")
+        except CommandError:
+            return ""
+        return capsys.readouterr().out
+
+    with real_temporal.workers():
+        start_onboarding(user.pk)
+        said = real_temporal.wait_until(set_current, "the version to be known")
+        with pytest.raises(CommandError, match="'never-deployed' not found"):
+            call_command("set_current_temporal_version", "never-deployed")
+        assert said == f"{settings.TEMPORAL_DEPLOYMENT_NAME}: no version -> abc\n"
+        real_temporal.wait_until(user.groups.exists, "the work to be done")
+        real_temporal.run(real_temporal.handle(workflow_id(user.pk)).terminate())
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["record_history", "onboarding-1"],
+        ["sync_temporal_schedules"],
+        ["set_current_temporal_version"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_command_without_a_server_ends_with_one_line(command, settings):
+    settings.TEMPORAL_BUILD_ID = "abc"
+    with pytest.raises(CommandError, match=r"cannot be reached: nothing listens there\.$"):
+        call_command(*command)
