@@ -115,8 +115,8 @@ def traces(files_of):
     """What gives each part away. The name of an example is a word of English, too."""
     patterns = {name: rf"(?i:{trace})" for name, trace in TRACES.items()}
     classes = {name: compound_names_of_classes(files_of[name]) for name in EXAMPLES}
-    for name, own in classes.items():
-        own -= set().union(*(found for other, found in classes.items() if other != name))
+    for name in EXAMPLES:
+        own = classes[name].difference(*(classes[other] for other in EXAMPLES if other != name))
         assert own
         code = rf"[\"'`/.-]{name}\b|\b{name}[\"'`/_]|\b{name}\.\w|import {name}\b"
         patterns[name] = "|".join([code, *(rf"\b{defined}\b" for defined in sorted(own))])
