@@ -7,6 +7,11 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from outbox.delivery import State, bring_forward, deliver
+from outbox.smtp import ANSWER_TIMEOUT
+
+# How long an activity may take that sends one e-mail: a mail server may need ten minutes to answer.
+# The outbox's claim is longer than that too, so nobody else sends it meanwhile.
+SEND_TIMEOUT = timedelta(seconds=ANSWER_TIMEOUT + 120)
 
 
 @dataclass

@@ -11,14 +11,16 @@ from django.urls import reverse
 from django.utils import timezone
 from temporalio import activity
 from temporalio.client import WorkflowFailureError
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, CancelledError
 
 from accounts.models import User
 from orders import activities, payments
 from orders.activities import NO_DELIVERY, Step
 from orders.models import Order, Product, Reservation, Shipment
 from orders.start import start_missing, start_order, workflow_id
+from workflows.emails import EmailInput
 from workflows.fixtures import Temporal
+from workflows.observe import Observation
 
 STOCK = 5
 STEPS = ["reserve_stock", "charge", "ship"]
@@ -76,14 +78,18 @@ def run(temporal: Temporal, order: Order) -> str:
     return temporal.result(workflow_id(order.pk))
 
 
+def fakes(**replaced: Callable) -> list[Callable]:
+    """These functions as activities of those names."""
+    return [activity.defn(name=name)(fake) for name, fake in replaced.items()]
+
+
 @pytest.fixture
 def start_workers(temporal: Temporal, product: Product) -> Iterator[Callable[..., None]]:
     """Starts the project's workers, with other functions in the place of activities."""
     with contextlib.ExitStack() as running:
 
         def start(**replaced: Callable[[Step], None]) -> None:
-            fakes = [activity.defn(name=name)(fake) for name, fake in replaced.items()]
-            running.enter_context(temporal.workers(*fakes))
+            running.enter_context(temporal.workers(*fakes(**replaced)))
 
         yield start
 
@@ -191,6 +197,85 @@ def test_an_order_that_is_called_off_leaves_nothing_behind(start_workers, tempor
     assert order.reason == "it was called off"
 
 
+def cancelling(temporal: Temporal, name: str, *, after_the_effect: bool) -> Callable[..., None]:
+    """The activity, during which somebody cancels the workflow."""
+
+    def cancel(*arguments) -> None:
+        if after_the_effect:
+            getattr(activities, name)(*arguments)
+        temporal.run(temporal.handle(activity.info().workflow_id).cancel())
+        if not after_the_effect:
+            getattr(activities, name)(*arguments)
+
+    def step(step: Step) -> None:
+        cancel(step)
+
+    def cancel_order(order_id: int, reason: str) -> None:
+        cancel(order_id, reason)
+
+    return cancel_order if name == "cancel_order" else step
+
+
+def cancelled(temporal: Temporal, order: Order) -> bool:
+    """Wait for the workflow's end, and return whether it ended as one that was cancelled."""
+    try:
+        assert temporal.result(workflow_id(order.pk)) in ("cancelled", "shipped")
+    except WorkflowFailureError as error:
+        assert isinstance(error.cause, CancelledError)
+        return True
+    return False
+
+
+# On the real server: the one that skips time takes no cancel while an activity ends.
+
+
+@pytest.mark.parametrize("after_the_effect", [True, False], ids=["after", "before"])
+@pytest.mark.parametrize("name", STEPS)
+def test_a_cancel_at_any_step_takes_everything_back(
+    real_temporal, transactional_db, place, name, after_the_effect
+):
+    fake = cancelling(real_temporal, name, after_the_effect=after_the_effect)
+    with real_temporal.workers(*fakes(**{name: fake})):
+        order = place()
+        start_order(order)
+        assert cancelled(real_temporal, order)
+    assert_balanced(order, "cancelled")
+    assert order.reason == "it was called off"
+
+
+@pytest.mark.parametrize("after_the_effect", [True, False], ids=["after", "before"])
+@pytest.mark.parametrize("name", [*COMPENSATIONS, "cancel_order"])
+def test_a_cancel_while_it_is_taken_back_changes_nothing(
+    real_temporal, transactional_db, place, name, after_the_effect
+):
+    fake = cancelling(real_temporal, name, after_the_effect=after_the_effect)
+    with real_temporal.workers(*fakes(**{name: fake})):
+        order = place(address=NO_DELIVERY)
+        start_order(order)
+        assert not cancelled(real_temporal, order)
+    assert_balanced(order, "cancelled")
+
+
+def test_a_cancel_before_the_first_step_cancels_the_order(real_temporal, transactional_db, place):
+    order = place()
+    start_order(order)
+    real_temporal.run(real_temporal.handle(workflow_id(order.pk)).cancel())
+    with real_temporal.workers():
+        assert cancelled(real_temporal, order)
+    assert_balanced(order, "cancelled")
+
+
+def test_a_cancel_after_the_shipment_is_too_late(real_temporal, transactional_db, place):
+    def cancel(input: EmailInput) -> None:
+        real_temporal.run(real_temporal.handle(activity.info().workflow_id).cancel())
+
+    with real_temporal.workers(*fakes(send_email=cancel)):
+        order = place()
+        start_order(order)
+        assert not cancelled(real_temporal, order)
+    assert_balanced(order, "shipped")
+
+
 @pytest.mark.parametrize(("step", "undo"), list(zip(STEPS, reversed(COMPENSATIONS), strict=True)))
 def test_a_step_that_comes_after_its_compensation_is_refused(place, step, undo):
     """It timed out, and was still running somewhere."""
@@ -203,6 +288,24 @@ def test_a_step_that_comes_after_its_compensation_is_refused(place, step, undo):
     with pytest.raises(ApplicationError, match="called off"):
         getattr(activities, step)(late)
     getattr(activities, undo)(late)
+
+
+@pytest.mark.parametrize("reason", ["no", "x" * 1000])
+def test_a_reason_of_any_length_is_taken(place, reason):
+    order = place()
+    activities.cancel_order(order.pk, reason)
+    order.refresh_from_db()
+    assert order.reason[:150] == reason[:150]
+    assert len(order.reason) <= 200
+
+
+def test_a_customer_reads_nothing_of_the_inside(start_workers, temporal, place, caplog):
+    start_workers(charge=failing("charge", 1_000_000, after_the_effect=False))
+    order = place()
+    run(temporal, order)
+    order.refresh_from_db()
+    assert order.reason == "something went wrong on our side"
+    assert "charge failed for good: RuntimeError: the connection is lost" in caplog.text
 
 
 def test_a_second_start_changes_nothing(start_workers, temporal, place):
@@ -251,3 +354,64 @@ def test_the_sweep_starts_an_order_that_temporal_missed(start_workers, temporal,
     order = place()
     start_missing(timezone.now())
     assert temporal.result(workflow_id(order.pk)) == "shipped"
+
+
+def leave_at(state: str, order: Order) -> None:
+    """Take the order so far, and leave its workflow running there, without a worker."""
+    start_order(order)
+    for name in STEPS[: ["placed", "reserved", "paid"].index(state)]:
+        step = "reserve" if name == "reserve_stock" else name
+        getattr(activities, name)(Step(order.pk, f"{workflow_id(order.pk)}/{step}"))
+
+
+@pytest.mark.parametrize("state", Order.UNFINISHED)
+def test_the_sweep_charges_nothing_after_an_operators_terminate(
+    start_workers, temporal, place, admin_client, state
+):
+    order = place()
+    leave_at(state, order)
+    start_missing(timezone.now())  # it runs, and is left alone
+    order.refresh_from_db()
+    assert order.state == state
+
+    temporal.run(temporal.handle(workflow_id(order.pk)).terminate())
+    start_workers()
+    paid = payments.balance(f"{workflow_id(order.pk)}/charge")
+    for _ in range(2):
+        start_missing(timezone.now())
+    order.refresh_from_db()
+    assert order.state == "stopped"
+    assert payments.balance(f"{workflow_id(order.pk)}/charge") == paid
+    with pytest.raises(ApplicationError, match="stopped"):  # a step that was still running
+        activities.charge(Step(order.pk, f"{workflow_id(order.pk)}/charge"))
+
+    # Somebody decides.
+    action = {"action": "take_back", "_selected_action": [order.pk]}
+    admin_client.post(reverse("admin:orders_order_changelist"), action)
+    assert temporal.result(workflow_id(order.pk)) == "cancelled"
+    assert_balanced(order, "cancelled")
+    temporal.record(workflow_id(order.pk), "stopped")
+
+
+@pytest.mark.parametrize("state", Order.UNFINISHED)
+def test_the_sweep_takes_back_what_a_cancelled_workflow_left(
+    start_workers, temporal, place, monkeypatch, state
+):
+    """Earlier versions let a cancel end the workflow while it took the order back."""
+    order = place()
+    leave_at(state, order)
+    seen = Observation("canceled", problems=[])
+    monkeypatch.setattr("orders.start.observe", lambda _: seen)
+    temporal.run(temporal.handle(workflow_id(order.pk)).terminate())
+    start_workers()
+    start_missing(timezone.now())
+    assert temporal.result(workflow_id(order.pk)) == "cancelled"
+    assert_balanced(order, "cancelled")
+
+
+def test_the_sweep_leaves_an_order_to_a_person_that_temporal_has_lost(temporal, place):
+    order = place()
+    Order.objects.filter(pk=order.pk).update(state="paid")
+    start_missing(timezone.now())
+    order.refresh_from_db()
+    assert order.state == "stopped"
