@@ -3,8 +3,8 @@
 from temporalio import activity
 
 from accounts.models import User
-from outbox.delivery import deliver
 from outbox.promises import promise
+from workflows.emails import EmailInput, deliver_emails
 
 from .emails import REMINDER
 from .models import ApprovalRequest
@@ -17,5 +17,4 @@ def remind_approvers(request_id: int) -> None:
     approvers = User.objects.filter(is_staff=True, is_active=True).exclude(pk=request.requester_id)
     approver_ids = list(approvers.values_list("pk", flat=True))
     promise(approver_ids, REMINDER, reference=str(request.pk))
-    for approver_id in approver_ids:
-        deliver(approver_id, REMINDER, str(request.pk))
+    deliver_emails([EmailInput(approver, REMINDER, str(request.pk)) for approver in approver_ids])

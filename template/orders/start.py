@@ -72,4 +72,5 @@ def start_missing(since: datetime) -> None:
             if unfinished.filter(pk=order.pk).exists():  # it may have ended well meanwhile
                 take_back(order)
         elif unfinished.filter(pk=order.pk).update(state=Order.State.STOPPED, reason=STOPPED):
-            logger.error("%s is stopped: its workflow is %s.", order, seen.status if seen else "lost")
+            end = seen.status if seen else "lost"
+            logger.error("%s is stopped: its workflow is %s.", order, end)
