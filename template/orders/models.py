@@ -42,6 +42,9 @@ class Order(models.Model):
     address = models.CharField("ship to", max_length=200)
     state = models.CharField(max_length=10, choices=State, default=State.PLACED)
     reason = models.CharField(max_length=200, blank=True, help_text="What the customer reads.")
+    token = models.UUIDField(
+        null=True, unique=True, editable=False, help_text="Of the form: sent twice, it is one order"
+    )
     placed_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

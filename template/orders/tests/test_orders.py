@@ -2,10 +2,14 @@
 
 import contextlib
 import itertools
+import re
+import uuid
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from importlib import import_module
 
 import pytest
+from django.apps import apps
 from django.core import mail
 from django.urls import reverse
 from django.utils import timezone
@@ -30,6 +34,7 @@ COMPENSATIONS = ["recall_shipment", "refund", "release_stock"]
 @pytest.fixture(autouse=True)
 def payments_folder(settings, tmp_path) -> None:
     settings.DATA_DIR = tmp_path
+    settings.DEBUG = True
 
 
 @pytest.fixture
@@ -316,9 +321,52 @@ def test_a_second_start_changes_nothing(start_workers, temporal, place):
     assert_balanced(order, "shipped")
 
 
+def form_for(product: Product) -> dict[str, object]:
+    return {"product": product.pk, "quantity": 2, "address": "London", "token": uuid.uuid4()}
+
+
+def test_a_double_click_is_one_order(client, user, product):
+    client.force_login(user)
+    page = reverse("orders:list")
+    token = re.search(r'name="token" value="([^"]+)"', client.get(page).content.decode())[1]
+    form = form_for(product) | {"token": token}
+    assert "is placed, but held up" in client.post(page, form, follow=True).content.decode()
+    assert "is not placed twice" in client.post(page, form, follow=True).content.decode()
+    assert Order.objects.count() == 1
+    assert token not in client.get(page).content.decode()
+    client.post(page, form_for(product))
+    assert Order.objects.count() == 2
+
+
+def test_nobody_pays_with_debug_off(start_workers, temporal, place, client, user, settings):
+    settings.DEBUG = False
+    client.force_login(user)
+    order = place()
+    assert "an example for development" in client.get(reverse("orders:list")).content.decode()
+    page = client.post(reverse("orders:list"), form_for(order.product))
+    assert page.status_code == 403
+    assert b"an example for development" in page.content
+    assert Order.objects.count() == 1
+
+    # Nor an order that is there for another reason.
+    start_workers()
+    assert run(temporal, order) == "cancelled"
+    assert "an example for development" in Order.objects.get().reason
+    assert_balanced(order, "cancelled")
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_the_shop_has_its_example_products_in_development_only(db, settings, debug):
+    settings.DEBUG = debug
+    Product.objects.all().delete()
+    migration = import_module("orders.migrations.0002_products")
+    migration.stock_the_shelf(apps, None)
+    assert Product.objects.exists() == debug
+
+
 def test_the_page_refuses_an_order_of_nothing(client, user, product):
     client.force_login(user)
-    form = {"product": product.pk, "quantity": 0, "address": "London"}
+    form = form_for(product) | {"quantity": 0}
     page = client.post(reverse("orders:list"), form)
     assert "greater than or equal to 1" in page.content.decode()
     assert not Order.objects.exists()
@@ -328,7 +376,7 @@ def test_the_page_places_orders_and_shows_ones_own(start_workers, temporal, clie
     start_workers()
     client.force_login(user)
     page = reverse("orders:list")
-    form = {"product": product.pk, "quantity": 2, "address": "London"}
+    form = form_for(product)
     assert "is placed." in client.post(page, form, follow=True).content.decode()
     temporal.wait_until(
         lambda: "shipped" in client.get(page).content.decode(), "the order to be shipped"
@@ -343,7 +391,7 @@ def test_the_page_places_orders_and_shows_ones_own(start_workers, temporal, clie
 
 def test_the_page_keeps_an_order_while_temporal_is_down(client, user, product):
     client.force_login(user)
-    form = {"product": product.pk, "quantity": 2, "address": "London"}
+    form = form_for(product)
     page = client.post(reverse("orders:list"), form, follow=True).content.decode()
     assert "held up" in page
     assert "placed" in page
