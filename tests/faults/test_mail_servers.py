@@ -2,6 +2,8 @@
 
 import contextlib
 import socket
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -31,6 +33,7 @@ class MailServer:
         self.at: dict[str, str | float] = {}
         self.taken: list[str] = []
         self.closing = threading.Event()
+        self.tls: ssl.SSLContext | None = None
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
@@ -45,6 +48,8 @@ class MailServer:
 
     def _serve(self, connection: socket.socket) -> None:
         usual = {"CONNECT": "220 ready", "DATA": "354 go on", "QUIT": "221 bye"}
+        if self.tls:
+            connection = self.tls.wrap_socket(connection, server_side=True)
         with contextlib.suppress(OSError), connection, connection.makefile("rb") as lines:
 
             def answer(point: str) -> bool:
@@ -98,6 +103,22 @@ def test_one_that_answers_late_is_waited_for(server, user):
     assert deliver(user.pk, WELCOME).state is State.SENT
     assert len(server.taken) == 1
     assert Email.objects.get().unanswered == 0
+
+
+def test_so_is_one_that_speaks_tls(server, user, settings, monkeypatch, tmp_path):
+    files = [tmp_path / "key.pem", tmp_path / "cert.pem"]
+    name = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
+    make = ("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
+    command = [*make, "-nodes", *name, "-keyout", files[0], "-out", files[1]]
+    subprocess.run(command, check=True, capture_output=True)
+    server.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.tls.load_cert_chain(files[1], files[0])
+    monkeypatch.setenv("SSL_CERT_FILE", str(files[1]))
+    settings.EMAIL_USE_SSL, settings.EMAIL_HOST = True, "localhost"
+
+    server.at["END"] = 1.5
+    assert deliver(user.pk, WELCOME).state is State.SENT
+    assert len(server.taken) == 1
 
 
 def test_while_it_is_waited_for_nobody_else_sends(server, user):

@@ -1,5 +1,6 @@
 import json
 
+import django
 import pytest
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
@@ -159,3 +160,11 @@ def test_a_dependency_that_hangs_counts_as_down(client, only_home, monkeypatch):
         assert client.get("/health/").json() == {"other": "down"}
     finally:
         released.set()
+
+
+@pytest.mark.django_db
+@pytest.mark.skipif(django.VERSION < (6, 0), reason="Django 5.2 has no policy")
+def test_pages_let_browsers_run_the_sites_own_scripts_only(client):
+    policy = client.get("/").headers["Content-Security-Policy"]
+    assert "default-src 'self';" in policy
+    assert "script-src" not in policy  # the default's
