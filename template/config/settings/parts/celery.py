@@ -20,7 +20,7 @@ FLOWER_URL = forwarding.address(port("FLOWER_PORT", 5555))
 # The broker
 
 CELERY_BROKER_URL = url(
-    "CELERY_BROKER_URL", f"redis://localhost:{port('REDIS_PORT', 6379)}/1", ("redis", "rediss")
+    "CELERY_BROKER_URL", f"redis://127.0.0.1:{port('REDIS_PORT', 6379)}/1", ("redis", "rediss")
 )
 if CELERY_BROKER_URL.startswith("rediss:") and "ssl_cert_reqs=" not in CELERY_BROKER_URL:
     # Kombu would not look at the server's certificate.
@@ -31,7 +31,7 @@ CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BROKER_POOL_LIMIT = 100  # more than a process has threads: they would wait for each other
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "max_retries": 0,
-    "socket_connect_timeout": 0.25,  # for each address: localhost has two
+    "socket_connect_timeout": 0.25,  # for each address of a name
     "socket_timeout": 0.5,
     # Seconds after which a task runs again that is still not done: longer than any task and any
     # countdown. The tasks of a killed worker do not wait for it: see `tasks/recovery.py`.
