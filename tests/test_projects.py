@@ -14,7 +14,7 @@ from conftest import ROOT, commit, run
 pytestmark = pytest.mark.slow
 
 COMMON = {"setup", "django"}
-CELERY = {"redis", "celery-worker", "celery-slow", "celery-beat", "flower"}
+CELERY = {"redis", "celery-worker", "celery-slow", "celery-mail", "celery-beat", "flower"}
 TEMPORAL = {"temporal", "temporal-worker"}
 PROCESSES = {
     "default": COMMON | CELERY | TEMPORAL,

@@ -10,10 +10,12 @@ from pathlib import Path
 
 from celery import shared_task
 from celery.exceptions import SoftTimeLimitExceeded
+from django.conf import settings
 from tasks import recovery, worker
 
 recovery.LEASE, recovery.RENEWAL = 4, 0.5
 worker.GRACE = 2
+settings.EMAIL_TIMEOUT = 1
 
 
 @shared_task

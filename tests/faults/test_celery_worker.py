@@ -71,11 +71,18 @@ def test_a_redis_that_restarts_costs_no_task(
     assert notes.read_text().split() == ["begun", "begun", "done"]
 
 
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 1)])
 def test_a_stop_finishes_short_tasks_and_gives_long_ones_back(
-    celery: CeleryCommand, redis_server: RedisServer, notes, tmp_path: Path, signum: int, code: int
+    celery: CeleryCommand,
+    redis_server: RedisServer,
+    notes,
+    tmp_path: Path,
+    signum: int,
+    code: int,
+    pool: str,
 ):
-    worker = celery.worker()
+    worker = celery.worker("--pool", pool)
     long_notes = tmp_path / "long"
     long_notes.touch()
     rest.delay(str(long_notes), 60)

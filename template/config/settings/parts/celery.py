@@ -52,8 +52,9 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 # A task names its own: `@shared_task(queue="slow")`.
 CELERY_TASK_QUEUES = [
     Queue("celery"),  # the default: tasks of a second or two
-    Queue("slow"),  # tasks that take longer
-    Queue("bulk"),  # very many tasks
+    Queue("mail"),  # e-mails: a mail server may take minutes to answer
+    Queue("slow"),  # other tasks that take longer
+    Queue("bulk"),  # very many e-mails
 ]
 CELERY_BROKER_TRANSPORT_OPTIONS["queue_order_strategy"] = "priority"
 
@@ -76,9 +77,8 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_RETRY_ON_WORKER_LOST = True
 # Without its connection a worker cannot acknowledge: stop the task here, for it runs again.
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
-# Seconds. First an exception in the task, then the end of its process. Less than
-# `outbox.delivery.LEASE`, so that nobody holds a claim on an e-mail when it runs out. A task
-# that needs longer says so itself.
+# Seconds. First an exception in the task, then the end of its process. A task that needs longer
+# says so itself, as those do that send e-mails. Threads have no such limits.
 CELERY_TASK_SOFT_TIME_LIMIT = 90
 CELERY_TASK_TIME_LIMIT = 110
 # Take no more messages than can run now; one that waits behind a long task is of use elsewhere.
