@@ -45,8 +45,8 @@ def retry(emails: QuerySet[Email]) -> int:
 
 
 def progress(kind: str, reference: str = "") -> dict[str, int]:
-    """Count the e-mails of this kind and reference: ``promised``, ``sent``, ``failed``, and those of
-    which it stays ``unknown`` whether they arrived.
+    """Count the e-mails of this kind and reference: ``promised``, ``sent``, ``failed``, and
+    ``unknown``, of which nobody knows whether they arrived.
 
     Counted each time: a counter would drift whenever a task runs twice.
     """

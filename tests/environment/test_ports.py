@@ -4,6 +4,7 @@ import os
 import socket
 
 import pytest
+
 from environment.small_project import WEB
 
 

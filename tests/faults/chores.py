@@ -11,6 +11,7 @@ from pathlib import Path
 from celery import shared_task
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
+
 from tasks import recovery, worker
 
 recovery.LEASE, recovery.RENEWAL = 4, 0.5

@@ -8,15 +8,16 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from celery_processes import add_chores
+from chores import note
+from django.conf import settings
+from mail_server import MailServer
+
 from accounts.emails import WELCOME
 from accounts.models import User
 from accounts.signup import sign_up
 from announcements.models import KIND, Announcement
 from announcements.tasks import promise
-from celery_processes import add_chores
-from chores import note
-from django.conf import settings
-from mail_server import MailServer
 from outbox.models import Email
 from tasks.emails import send_due_emails
 from tasks.fixtures import CeleryCommand, wait_until

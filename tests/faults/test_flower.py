@@ -5,6 +5,7 @@ import socket
 from pathlib import Path
 
 import pytest
+
 from tasks.fixtures import CeleryCommand, Process, free_port, wait_until
 
 CODESPACE = {"CODESPACE_NAME": "upgraded-tribble"}
