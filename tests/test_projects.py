@@ -15,7 +15,7 @@ from conftest import BACKENDS, EXAMPLES, ROOT, commit, run
 pytestmark = pytest.mark.slow
 
 COMMON = {"setup", "django"}
-CELERY = {"redis", "celery-worker", "celery-slow", "celery-beat", "flower"}
+CELERY = {"redis", "celery-worker", "celery-slow", "celery-mail", "celery-beat", "flower"}
 TEMPORAL = {"temporal", "temporal-worker"}
 OF_BACKEND = {"celery": CELERY, "temporal": TEMPORAL}
 PORTS = ("DJANGO_PORT", "REDIS_PORT", "FLOWER_PORT", "TEMPORAL_PORT", "TEMPORAL_UI_PORT")

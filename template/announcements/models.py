@@ -58,16 +58,10 @@ class Announcement(models.Model):
         ).order_by("pk")
 
     def progress(self) -> dict[str, int]:
-        """How many e-mails there are in all, sent, failed, and waiting."""
+        """How many e-mails there are in all, and how many of them in each state."""
         counts = promises.progress(KIND, self.reference)
-        total = counts["promised"] + self.next_users().count()
-        waiting = total - counts["sent"] - counts["failed"]
-        return {
-            "total": total,
-            "sent": counts["sent"],
-            "failed": counts["failed"],
-            "waiting": waiting,
-        }
+        total = counts.pop("promised") + self.next_users().count()
+        return {"total": total, "waiting": total - sum(counts.values()), **counts}
 
     def last_error(self) -> str:
         """What went wrong with an e-mail that is to be tried again, or nothing."""

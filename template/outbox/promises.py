@@ -6,6 +6,7 @@ from datetime import datetime
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
+from .delivery import MAX_UNANSWERED
 from .models import Email
 
 
@@ -44,10 +45,16 @@ def retry(emails: QuerySet[Email]) -> int:
 
 
 def progress(kind: str, reference: str = "") -> dict[str, int]:
-    """Count the e-mails of this kind and reference: ``promised``, ``sent`` and ``failed``.
+    """Count the e-mails of this kind and reference: ``promised``, ``sent``, ``failed``, and
+    ``unknown``, of which nobody knows whether they arrived.
 
     Counted each time: a counter would drift whenever a task runs twice.
     """
+    idle = Q(claim=None) | Q(not_before__lte=timezone.now())
+    parked = Q(sent_at=None, failed_at=None, unanswered__gte=MAX_UNANSWERED)
     return Email.objects.filter(kind=kind, reference=reference).aggregate(
-        promised=Count("pk"), sent=Count("sent_at"), failed=Count("failed_at")
+        promised=Count("pk"),
+        sent=Count("sent_at"),
+        failed=Count("failed_at"),
+        unknown=Count("pk", filter=parked & idle),
     )

@@ -16,6 +16,7 @@ from announcements.models import KIND, Announcement
 from announcements.tasks import continue_announcements, promise, send_batch
 from outbox.models import Email
 from outbox.promises import promise as promise_emails
+from outbox.smtp import ANSWER_TIMEOUT
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -101,6 +102,37 @@ def test_a_page_shows_how_far_it_came(admin_client: Client):
     assert re.findall(r'class="number">(\d+)', page) == ["1", "3", "1"]  # sent, waiting, failed
     assert "hx-get" in page
     assert "<html" not in page
+
+
+def test_emails_of_which_nobody_knows_hold_up_nothing(
+    admin_client: Client, run_at_once, small_steps
+):
+    create_users(12)
+    announcement = announce()
+    users = User.objects.order_by("pk").values_list("pk", flat=True)[:9]
+    promise_emails(users, KIND, reference=announcement.reference)
+    Email.objects.update(unanswered=2)
+    Announcement.objects.update(cursor=users[8])
+
+    promise(announcement.pk)
+    page = admin_client.get(announcement.get_absolute_url()).content.decode()
+    assert re.findall(r'class="number">(\d+)', page) == ["4", "0", "0", "9"]
+    assert "Done" in page
+
+
+def test_a_slow_mail_server_ends_a_batch(run_at_once, small_steps, monkeypatch):
+    # What it has begun may take longer than other tasks are given.
+    assert send_batch.time_limit > send_batch.soft_time_limit > tasks.BATCH_TIME + ANSWER_TIMEOUT
+    create_users(2)
+    announcement = announce()
+    with monkeypatch.context() as slow:
+        slow.setattr(tasks, "BATCH_TIME", -1)
+        promise(announcement.pk)
+    assert recipients() == []
+
+    let_time_pass(minutes=4)
+    continue_announcements()
+    assert recipients() == ["0@example.com", "1@example.com"]
 
 
 def test_repeated_steps_send_nothing_twice(run_at_once, small_steps):

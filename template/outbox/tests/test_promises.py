@@ -1,4 +1,5 @@
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.core import mail
@@ -57,9 +58,15 @@ def test_progress_is_counted(users):
     promises.promise([user.pk for user in users], "welcome")
     delivery.deliver(users[0].pk, "welcome")
     Email.objects.filter(user=users[1]).update(failed_at=timezone.now())
+    last = Email.objects.filter(user=users[2])
+    counts = {"promised": 3, "sent": 1, "failed": 1, "unknown": 0}
+    assert promises.progress("welcome") == counts
 
-    assert promises.progress("welcome") == {"promised": 3, "sent": 1, "failed": 1}
-    assert promises.progress("welcome", "42") == {"promised": 0, "sent": 0, "failed": 0}
+    last.update(unanswered=2, claim=uuid4(), not_before=timezone.now() + timedelta(minutes=1))
+    assert promises.progress("welcome") == counts  # the answer may still come
+    last.update(not_before=timezone.now())
+    assert promises.progress("welcome") == counts | {"unknown": 1}
+    assert set(promises.progress("welcome", "42").values()) == {0}
 
 
 def test_staff_give_a_failed_email_another_chance(admin_client, users):
