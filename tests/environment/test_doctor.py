@@ -42,9 +42,7 @@ def test_a_version_that_differs_without_nix_is_named(project):
     project.write(
         ".slipway/tools/uv.lock", lock.format("rust-just", "1.60.0") + lock.format("uv", "0.13.9")
     )
-    project.write(
-        ".slipway/tools/go.mod", "require github.com/f1bonacc1/process-compose v0.1.2 // indirect\n"
-    )
+    project.write(".slipway/tools/process_compose.py", 'VERSION = "0.1.2"\n')
     said = project.run("doctor").stdout
     assert "just 1.59.0 (without Nix: 1.60.0)" in said
     assert "uv 0.13.9  " in said

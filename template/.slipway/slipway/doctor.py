@@ -100,7 +100,7 @@ def _version(program: str) -> str:
 def _version_without_nix(name: str) -> str | None:
     """Return the version that `.slipway/tools/` brings, if it brings this program at all."""
     if name == "process-compose":
-        lock, version = "go.mod", r"/process-compose v(\S+)"
+        lock, version = "process_compose.py", r'^VERSION = "(.+)"'
     else:
         package = {"just": "rust-just"}.get(name, name)
         lock, version = "uv.lock", rf'^name = "{package}"\nversion = "(.+)"'
