@@ -1,4 +1,4 @@
-"""Fixtures for the tests of any app: each app's ``fixtures.py``."""
+"""Fixtures for the tests of any app: each ``fixtures.py``."""
 
 from pathlib import Path
 

@@ -8,10 +8,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-VARIANTS = ("default", "celery", "temporal", "minimal")
+VARIANTS = ("default", "celery", "temporal", "minimal", "tour")
+BACKENDS = {"celery", "temporal"}
+# What shows a use of a backend, and the backend that it needs.
+EXAMPLES = {
+    "announcements": "celery",
+    "reports": "celery",
+    "orders": "temporal",
+    "approvals": "temporal",
+    "exports": "temporal",
+}
+PARTS = BACKENDS | EXAMPLES.keys()
 # What belongs to this repository's own shell, and must not reach a project's.
 OF_THIS_SHELL = (
-    *("DATA_DIR", "DATABASE_URL", "DEV_DOOR", "DEV_NIX", "DEV_ROOT", "DJANGO_DEBUG"),
+    *("DATA_DIR", "DATABASE_URL", "DEV_NIX", "DEV_ROOT", "DEV_TOOLS", "DJANGO_DEBUG"),
     *("DJANGO_SETTINGS_MODULE", "PROJECT_NAME", "PYTHONPATH", "UV_PYTHON", "VIRTUAL_ENV"),
 )
 
@@ -93,7 +103,7 @@ class Nix:
         }
 
     def __call__(self, *arguments: str | Path, cwd: Path, ok: bool = True, **environment: str):
-        """Run Nix without nixpkgs, which must suffice to lay down a project."""
+        """Run Nix without nixpkgs, which must suffice to write a project."""
         return run(self.program, *arguments, cwd=cwd, ok=ok, **self.environment | environment)
 
     def with_nixpkgs(self, *arguments: str | Path, cwd: Path, ok: bool = True, **environment: str):
@@ -121,7 +131,7 @@ def nix(tmp_path_factory, source) -> Nix:
 
 @pytest.fixture
 def init(nix, source):
-    """A function that lays down a variant with `nix flake init`."""
+    """A function that writes a variant with `nix flake init`."""
 
     def init(variant: str, folder: Path, **options):
         folder.mkdir(exist_ok=True)
@@ -132,7 +142,7 @@ def init(nix, source):
 
 @pytest.fixture
 def new(source):
-    """A function that lays down a variant with `just new`, without just."""
+    """A function that writes a variant with `just new`, without just."""
 
     def new(*arguments: str | Path, cwd: Path, **options):
         return run("python3", source / "generate.py", *arguments, cwd=cwd, **options)

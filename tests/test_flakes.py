@@ -5,11 +5,12 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
-from conftest import VARIANTS, Nix, commit, run, tree
+from conftest import EXAMPLES, PARTS, VARIANTS, Nix, commit, run, tree
 
 SYSTEMS = ("x86_64-linux", "aarch64-linux", "aarch64-darwin")
 COMMON = {"just", "process-compose", "uv"}
@@ -19,6 +20,7 @@ OF_VARIANT = {
     "celery": OWN["celery"],
     "temporal": OWN["temporal"],
     "minimal": set(),
+    "tour": OWN["celery"] | OWN["temporal"],
 }
 
 
@@ -81,7 +83,7 @@ def test_the_shell_knows_the_project_from_every_folder_of_it(below, nix, project
     folder = project("minimal")
     env = environment(nix, folder / below)
     assert env["DEV_ROOT"] == str(folder)
-    assert env["DEV_DOOR"] == "nix"
+    assert env["DEV_TOOLS"] == "nix"
     assert env["PATH"].startswith(f"{folder}/.venv/bin:")
 
 
@@ -94,7 +96,7 @@ def test_the_shell_knows_the_project_that_dev_names(nix, project, tmp_path):
 
 def test_a_shell_within_a_shell_knows_its_own_project(nix, project, tmp_path):
     folder = project("minimal")
-    outer = {"DEV_ROOT": str(tmp_path / "other"), "DEV_DOOR": "nix"}
+    outer = {"DEV_ROOT": str(tmp_path / "other"), "DEV_TOOLS": "nix"}
     assert environment(nix, folder, **outer)["DEV_ROOT"] == str(folder)
 
 
@@ -112,12 +114,21 @@ def test_the_shell_of_this_repository_works_on_the_template(below, nix, source):
     assert env["PWD"] == str(source / below).removesuffix("/.")
 
 
-def test_debug_is_on_unless_the_user_says_otherwise(nix, project):
+def test_debug_is_on_unless_the_user_says_otherwise(nix, project, tmp_path):
+    """The shell says that this is development, and the settings do the rest."""
     folder = project("minimal")
-    assert environment(nix, folder)["DJANGO_DEBUG"] == "true"
-    assert environment(nix, folder, DJANGO_DEBUG="false")["DJANGO_DEBUG"] == "false"
+
+    def debug(**extra: str) -> str:
+        ask = "from django.conf import settings; print(settings.DEBUG)"
+        extra |= {"DJANGO_SETTINGS_MODULE": "config.settings", "DATA_DIR": str(tmp_path / "data")}
+        return nix.develop(sys.executable, "-c", ask, cwd=folder, **extra).stdout.strip()
+
+    assert "DJANGO_DEBUG" not in environment(nix, folder)
+    assert debug() == "True"
+    off = {"DJANGO_SECRET_KEY": "x" * 50, "DJANGO_ALLOWED_HOSTS": "shop.example.com"}
+    assert debug(DJANGO_DEBUG="false", PROJECT_NAME="shop", **off) == "False"
     (folder / ".env").write_text("DJANGO_DEBUG=false\n")
-    assert "DJANGO_DEBUG" not in environment(nix, folder)  # Django reads .env by itself
+    assert debug(PROJECT_NAME="shop", **off) == "False"
 
 
 def test_uv_takes_the_python_of_the_shell(nix, project, tmp_path):
@@ -155,11 +166,14 @@ def test_nix_flake_check_passes(variant, nix, project, source):
 
 def test_nix_flake_show_helps_to_choose(nix, source):
     shown = json.loads(nix.with_nixpkgs("flake", "show", "--json", cwd=source).stdout)["templates"]
-    assert shown.keys() == {*VARIANTS, "add-celery", "add-temporal"}
+    assert shown.keys() == {*VARIANTS, *(f"add-{part}" for part in PARTS)}
     descriptions = [template["description"] for template in shown.values()]
     assert len(set(descriptions)) == len(descriptions)
     assert "Celery and Temporal" in shown["default"]["description"]
     assert "Celery" not in shown["temporal"]["description"]
+    for example, backend in EXAMPLES.items():
+        assert shown[f"add-{example}"]["description"].startswith(f"needs {backend.title()}")
+        assert f"#add-{backend}" in shown[f"add-{example}"]["description"]
 
 
 def test_nix_init_says_what_is_there_and_what_to_do(init, tmp_path):

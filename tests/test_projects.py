@@ -1,27 +1,23 @@
-"""What was laid down runs: its own tests, its whole stack, with Nix and without."""
+"""What was made runs: its own tests, its whole stack, with Nix and without."""
 
 import json
 import os
 import re
+import shutil
 import socket
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from conftest import ROOT, commit, run
+from conftest import BACKENDS, EXAMPLES, ROOT, commit, run
 
 pytestmark = pytest.mark.slow
 
 COMMON = {"setup", "django"}
 CELERY = {"redis", "celery-worker", "celery-slow", "celery-beat", "flower"}
 TEMPORAL = {"temporal", "temporal-worker"}
-PROCESSES = {
-    "default": COMMON | CELERY | TEMPORAL,
-    "celery": COMMON | CELERY,
-    "temporal": COMMON | TEMPORAL,
-    "minimal": COMMON,
-}
+OF_BACKEND = {"celery": CELERY, "temporal": TEMPORAL}
 PORTS = ("DJANGO_PORT", "REDIS_PORT", "FLOWER_PORT", "TEMPORAL_PORT", "TEMPORAL_UI_PORT")
 BARE_PATH = os.pathsep.join(
     entry for entry in os.environ["PATH"].split(os.pathsep) if not entry.startswith(str(ROOT))
@@ -78,16 +74,23 @@ class Project:
         )
 
 
-@pytest.fixture
-def lay_down(new, tmp_path):
-    """A function that returns a committed project of a variant, in a folder named shop."""
+def expected(*names: str) -> set[str]:
+    """Return the processes of a project that was made with these names."""
+    whole = BACKENDS if {"default", "tour"} & {*names} else set()
+    backends = (whole | {EXAMPLES.get(name, name) for name in names}) & BACKENDS
+    return COMMON.union(*(OF_BACKEND[backend] for backend in backends))
 
-    def lay_down(variant: str, **environment: str) -> Project:
-        new("shop", variant, cwd=tmp_path)
+
+@pytest.fixture
+def make(new, tmp_path):
+    """A function that returns a committed project, in a folder named shop."""
+
+    def make(*names: str, **environment: str) -> Project:
+        new("shop", *names, cwd=tmp_path)
         commit(tmp_path / "shop")
         return Project(tmp_path / "shop", **environment)
 
-    return lay_down
+    return make
 
 
 @pytest.fixture
@@ -99,55 +102,54 @@ def in_nix(nix) -> dict[str, str]:
 
 def check_the_whole_stack(project: Project, variant: str) -> None:
     with project.stack():
-        assert project.processes() == PROCESSES[variant]
+        assert project.processes() == expected(variant)
         assert "shop" in re.search(r"<title>(.*?)</title>", project.page(), re.DOTALL)[1].lower()
-    assert ("celery" in project.packages()) == ("celery-worker" in PROCESSES[variant])
-    assert ("temporalio" in project.packages()) == ("temporal-worker" in PROCESSES[variant])
+    assert ("celery" in project.packages()) == ("celery-worker" in expected(variant))
+    assert ("temporalio" in project.packages()) == ("temporal-worker" in expected(variant))
     # All that a run leaves is ignored, but for the lock, which the first run prunes.
     changed = run("git", "status", "--porcelain", cwd=project.folder).stdout.split()
     assert changed in ([], ["M", "uv.lock"])
 
 
-@pytest.mark.parametrize("variant", ["celery", "temporal", "minimal"])
-def test_the_whole_stack_runs(variant, lay_down):
-    check_the_whole_stack(lay_down(variant), variant)
+# Two of the examples stand for all: the tour has each of them.
+@pytest.mark.parametrize("variant", ["celery", "temporal", "minimal", "tour", "reports", "orders"])
+def test_the_whole_stack_runs(variant, make):
+    check_the_whole_stack(make(variant), variant)
 
 
-def test_the_whole_stack_runs_in_the_shell_of_its_flake(lay_down, in_nix):
-    project = lay_down("default", **in_nix)
+def test_the_whole_stack_runs_in_the_shell_of_its_flake(make, in_nix):
+    project = make("default", **in_nix)
     check_the_whole_stack(project, "default")
     # The programs of the backends come from Nix, not from wheels.
     assert not (project.folder / ".venv" / "bin" / "temporal").exists()
 
 
-# `just test` of this repository runs the tests of the default variant where they lie. With those
-# of stack/ and tools/ it is enough to pass once more: they bring projects of their own.
-@pytest.mark.parametrize(
-    ("variant", "options"),
-    [
-        ("celery", ["--ignore=stack", "--ignore=tools"]),
-        ("temporal", ["--ignore=stack", "--ignore=tools"]),
-        ("minimal", []),
-    ],
-)
-def test_its_own_tests_pass(variant, options, lay_down):
-    done = lay_down(variant).dev("just", "test", *options)
-    assert re.search(r"\d+ passed", done.stdout)
+# `just lint` and `just test` of this repository try the tour where it lies.
+@pytest.mark.parametrize("variant", ["default", "celery", "temporal", "minimal", *EXAMPLES])
+def test_it_passes_its_own_checks_and_tests(variant, make):
+    project = make(variant)
+    project.dev("just", "lint")
+    project.dev("just", "manage", "makemigrations", "--check", "--dry-run")
+    project.dev("just", "manage", "migrate")
+    assert re.search(r"\d+ passed", project.dev("just", "test").stdout)
 
 
-def test_a_backend_is_added_later(lay_down, new):
-    project = lay_down("celery")
+def test_a_backend_is_added_later(make, new):
+    project = make("celery")
     project.dev("just", "manage", "migrate")
     (project.folder / "README.md").write_text("Our shop.\n")
     new(project.folder, "add-temporal", cwd=project.folder)
     with project.stack():
-        assert project.processes() == PROCESSES["default"]
+        assert project.processes() == expected("default")
 
 
-def test_a_backend_is_removed_by_deleting_its_files(lay_down):
-    project = lay_down("default")
+def test_a_backend_is_removed_by_deleting_its_files(make):
+    project = make("default")
     project.dev("just", "manage", "migrate")
-    for path in ("config/celery.py", "services/celery.nix", "services/celery.yaml"):
+    for path in (
+        *("config/celery.py", "config/settings/parts/celery.py"),
+        *("services/celery.nix", "services/celery.yaml"),
+    ):
         (project.folder / path).unlink()
     # What a switch to a branch without the backend leaves.
     for path in (project.folder / "tasks").rglob("*"):
@@ -155,11 +157,76 @@ def test_a_backend_is_removed_by_deleting_its_files(lay_down):
             path.unlink()
     assert (project.folder / "tasks").exists()
     with project.stack():
-        assert project.processes() == PROCESSES["temporal"]
+        assert project.processes() == expected("temporal")
 
 
-def test_a_moved_project_says_so_and_runs(lay_down):
-    project = lay_down("minimal")
+def test_an_example_is_removed_by_deleting_its_folder(make):
+    """Nothing of it stays: no table, no entry of a schedule."""
+    project = make("tour")
+    with project.stack():
+        pass  # writes all schedules
+    for example in EXAMPLES:
+        if (project.folder / example / "migrations").exists():
+            project.dev("just", "manage", "migrate", example, "zero")
+        shutil.rmtree(project.folder / example)
+    project.dev("just", "manage", "migrate")
+    project.dev("just", "manage", "check")
+    ask = (
+        "from django.db import connection; from django_celery_beat.models import PeriodicTask; "
+        "print(*connection.introspection.table_names(), *PeriodicTask.objects.values_list('task'))"
+    )
+    said = project.dev("just", "manage", "shell", "-c", ask).stdout
+    assert "outbox_email" in said
+    assert not re.search("|".join(EXAMPLES), said)
+    with project.stack():
+        assert project.processes() == expected("default")
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_without_its_backend_refuses_to_start(example, make, source):
+    project = make("minimal")
+    shutil.copytree(source / "template" / example, project.folder / example)
+    done = project.dev("just", "up", "-D", ok=False)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if example in line]
+    assert f"#add-{EXAMPLES[example]}" in line
+    assert not [name for name in PORTS if project.answers(name)]
+    assert f"#add-{EXAMPLES[example]}" in project.dev("just", "doctor", ok=False).stdout
+
+
+def test_an_update_runs(source, tmp_path):
+    """From an older Slipway, whose README, site and worker were others."""
+    slipway = tmp_path / "slipway"
+    shutil.copytree(source, slipway, symlinks=True)
+    template = slipway / "template"
+    newer = {}
+    for path in ("README.md", "home/views.py", "services/django.yaml", ".slipway/README.md"):
+        newer[path] = (template / path).read_text()
+        old = newer[path].splitlines(keepends=True)
+        (template / path).write_text("".join([*old[:2], "# older\n", *old[2:]]))
+    (template / "home" / "views.py").rename(template / "home" / "pages.py")
+    commit(slipway)
+    run("python3", slipway / "generate.py", "shop", "celery", "orders", cwd=tmp_path)
+    project = Project(tmp_path / "shop")
+    commit(project.folder)
+    urls = (project.folder / "home" / "urls.py").read_text()
+    (project.folder / "home" / "mine.py").write_text("# mine\n")
+    commit(project.folder)
+    (template / "home" / "pages.py").rename(template / "home" / "views.py")
+    for path, text in newer.items():
+        (template / path).write_text(text)
+    commit(slipway)
+    said = project.dev("python3", str(slipway / "generate.py"), "update", ".").stdout
+    assert "uv.lock is not up to date" not in said
+    assert {p: (project.folder / p).read_text() for p in newer} == newer
+    assert (project.folder / "home" / "urls.py").read_text() == urls
+    with project.stack():
+        assert project.processes() == expected("default")
+
+
+def test_a_moved_project_says_so_and_runs(make):
+    project = make("minimal")
     project.dev("just", "setup")
     project.folder = project.folder.rename(project.folder.parent / "store")
     assert "moved from" in project.dev("just", "manage", "check").stderr
@@ -167,10 +234,10 @@ def test_a_moved_project_says_so_and_runs(lay_down):
         assert "store" in project.page().lower()
 
 
-def test_dev_turns_flakes_on_where_they_are_off(lay_down, in_nix):
+def test_dev_turns_flakes_on_where_they_are_off(make, in_nix):
     config = in_nix["NIX_CONFIG"].replace("experimental-features = nix-command flakes", "")
-    project = lay_down("minimal", **in_nix | {"NIX_CONFIG": config})
-    assert project.dev("printenv", "DEV_DOOR").stdout == "nix\n"
+    project = make("minimal", **in_nix | {"NIX_CONFIG": config})
+    assert project.dev("printenv", "DEV_TOOLS").stdout == "nix\n"
 
 
 def test_files_that_git_does_not_know_are_named(new, in_nix, tmp_path):

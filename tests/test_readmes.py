@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from conftest import VARIANTS, run
+from conftest import PARTS, VARIANTS, run
 
 
 @pytest.fixture(params=["this repository", *VARIANTS])
@@ -43,6 +43,8 @@ def test_every_link_leads_somewhere(folder):
 
 def test_every_just_command_exists(folder):
     recipes = set(run("just", "--summary", cwd=folder).stdout.split())
+    # What is done to a project is done in a clone of this repository.
+    recipes |= {"new", "update"}
     named = {
         name
         for readme in readmes(folder)
@@ -50,6 +52,19 @@ def test_every_just_command_exists(folder):
     }
     assert "up" in named
     assert named <= recipes
+
+
+def test_every_name_given_to_just_new_exists(folder):
+    """Parts and variants, as in `just new ../shop celery reports`."""
+    given = {
+        name
+        for readme in readmes(folder)
+        for names in re.findall(r"\bjust new \.\./\w+((?: [a-z-]+)*)", code(readme))
+        for name in names.split()
+    }
+    known = {*VARIANTS, *PARTS, *(f"add-{part}" for part in PARTS)}
+    assert given
+    assert given <= known
 
 
 def test_every_command_of_django_exists(folder, tmp_path):
@@ -74,19 +89,15 @@ def test_every_template_and_package_exists(folder, nix, source):
     assert named <= outputs
 
 
-def test_the_project_says_which_files_to_delete_and_whose_tables(source):
-    """The lists of its README are those of backends.toml, and of the apps that have migrations."""
-    text = (source / "template" / "README.md").read_text()
-    backends = tomllib.loads((source / "backends.toml").read_text())
-    for backend in backends.values():
-        (files, apps) = re.search(
-            rf"^\| {backend['title']} \| (.*) \| (.*) \|$", text, re.M
-        ).groups()
-        assert {path.rstrip("/") for path in in_backticks(files)} == set(backend["files"])
-        folders = [source / "template" / path for path in backend["files"]]
-        own = {path.parent.name for folder in folders for path in folder.rglob("migrations")}
-        assert own <= in_backticks(apps) <= own | {"django_celery_beat"}
+def test_a_part_says_which_files_to_delete_and_whose_tables(source):
+    """The paths in its README are those of parts.toml, and the apps those that have migrations."""
+    for part in tomllib.loads((source / "parts.toml").read_text()).values():
+        (folder,) = (path for path in part["files"] if (source / "template" / path).is_dir())
+        text = (source / "template" / folder / "README.md").read_text()
+        assert set(part["files"]) <= {path.rstrip("/") for path in in_backticks(text)}, folder
+        apps = {path.parent.name for path in (source / "template" / folder).rglob("migrations")}
+        assert apps <= set(re.findall(r"migrate (\w+) zero", text)), folder
 
 
 def in_backticks(text: str) -> set[str]:
-    return set(re.findall(r"`([^`]+)`", text))
+    return set(re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text))

@@ -1,46 +1,71 @@
-"""What `nix flake init` and `just new` lay down, and what they refuse."""
+"""What `nix flake init` and `just new` write, and what they refuse."""
 
+import ast
 import re
 import shutil
 import tomllib
 
 import pytest
-from conftest import VARIANTS, commit, run, tree
+from conftest import BACKENDS, EXAMPLES, PARTS, VARIANTS, commit, run, tree
 
-BACKENDS = {"celery", "temporal"}
-CHOSEN = {"default": BACKENDS, "celery": {"celery"}, "temporal": {"temporal"}, "minimal": set()}
+CHOSEN = {
+    "default": BACKENDS,
+    "celery": {"celery"},
+    "temporal": {"temporal"},
+    "minimal": set(),
+    "tour": PARTS,
+}
+# Every example alone, with the backend that comes along.
+ALONE = {name: {name, backend} for name, backend in EXAMPLES.items()}
 
 
 @pytest.fixture(scope="session")
 def files_of(source):
-    """The whole template, and below a backend's name its own files and folders."""
+    """The whole template, and below a part's name its own files and folders."""
     whole = tree(source / "template")
-    backends = tomllib.loads((source / "backends.toml").read_text())
-    assert backends.keys() == BACKENDS
+    parts = tomllib.loads((source / "parts.toml").read_text())
+    assert parts.keys() == PARTS
+    assert {name: part["needs"] for name, part in parts.items() if part["needs"]} == {
+        name: [backend] for name, backend in EXAMPLES.items()
+    }
+    assert {name for name, part in parts.items() if part["kind"] == "backend"} == BACKENDS
+    # A list that names a file which has moved would leave it to everybody.
+    assert all(file in whole for part in parts.values() for file in part["files"])
     own = {
         name: {
             path: content
             for path, content in whole.items()
-            if any(path == file or path.startswith(f"{file}/") for file in backend["files"])
+            if any(path == file or path.startswith(f"{file}/") for file in part["files"])
         }
-        for name, backend in backends.items()
+        for name, part in parts.items()
     }
     return {"": whole, **own}
 
 
 def without(files_of, chosen):
-    left_out = {path for name in BACKENDS - chosen for path in files_of[name]}
-    return {path: content for path, content in files_of[""].items() if path not in left_out}
+    left_out = {path for name in PARTS - chosen for path in files_of[name]}
+    kept = {path: content for path, content in files_of[""].items() if path not in left_out}
+    # A folder in which only absent parts had files is not written.
+    folders = {
+        folder for path, content in kept.items() if content is not None for folder in above(path)
+    }
+    return {path: text for path, text in kept.items() if text is not None or path in folders}
+
+
+def above(path):
+    names = path.split("/")[:-1]
+    return {"/".join(names[: depth + 1]) for depth in range(len(names))}
 
 
 def as_addition(files_of, name):
     own = files_of[name]
-    folders = {path.rpartition("/")[0] for path in own} - {""}
-    return own | dict.fromkeys(folders)
+    return own | dict.fromkeys(
+        folder for path in own for folder in above(path) if folder not in own
+    )
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_nix_lays_down_the_template_without_the_other_backends(variant, files_of, init, tmp_path):
+def test_nix_writes_the_template_without_the_other_parts(variant, files_of, init, tmp_path):
     init(variant, tmp_path)
     assert tree(tmp_path) == without(files_of, CHOSEN[variant])
 
@@ -60,42 +85,123 @@ def test_without_nix_the_tree_is_the_same(variant, init, new, tmp_path):
     assert modes[0] == modes[1]
 
 
-# Lock files: tools/ locks what process-compose is built of, and the first start prunes uv.lock.
-LOCKS = {"uv.lock", "tools/go.sum", "tools/uv.lock"}
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_brings_its_backend_and_says_so(example, new, files_of, tmp_path):
+    said = new("shop", example, cwd=tmp_path).stdout
+    assert tree(tmp_path / "shop") == without(files_of, ALONE[example])
+    assert f"{EXAMPLES[example].title()} came along, for {example.title()}." in said
+
+
+def test_any_parts_make_a_project(new, files_of, tmp_path):
+    said = new("shop", "celery", "minimal", "orders", "exports", cwd=tmp_path).stdout
+    assert tree(tmp_path / "shop") == without(files_of, {"celery", "temporal", "orders", "exports"})
+    assert "Temporal came along, for Exports, Orders." in said
+    assert "Celery" not in said
+    said = new("more", "default", "reports", cwd=tmp_path).stdout
+    assert tree(tmp_path / "more") == without(files_of, BACKENDS | {"reports"})
+    assert "came along" not in said
+
+
+# Locks: what the tools are built of, and packages, which the first start prunes.
+LOCKS = re.compile(r"(^|/)(uv\.lock|flake\.lock|go\.sum|go\.mod)$")
 TRACES = {
     "celery": r"celery|redis|valkey|flower|\b(6379|5555)\b",
     "temporal": r"temporal|\b(7233|8080)\b",
 }
 
 
-@pytest.mark.parametrize("variant", ["celery", "temporal", "minimal"])
-def test_nothing_speaks_of_an_absent_backend(variant, new, tmp_path):
+@pytest.fixture(scope="session")
+def traces(files_of):
+    """What gives each part away. The name of an example is a word of English, too."""
+    patterns = {name: rf"(?i:{trace})" for name, trace in TRACES.items()}
+    for name in EXAMPLES:
+        code = rf"[\"'`/.-]{name}\b|\b{name}[\"'`/_]|\b{name}\.\w|import {name}\b"
+        texts = [text for path, text in files_of[name].items() if path.endswith(".py")]
+        classes = {
+            node.name
+            for text in texts
+            for node in ast.walk(ast.parse(text))
+            if isinstance(node, ast.ClassDef) and re.fullmatch(r"([A-Z][a-z]+){2,}", node.name)
+        }
+        assert classes
+        patterns[name] = "|".join([code, *(rf"\b{defined}\b" for defined in sorted(classes))])
+    return {name: re.compile(pattern) for name, pattern in patterns.items()}
+
+
+@pytest.mark.parametrize("variant", ["default", "celery", "temporal", "minimal", *EXAMPLES])
+def test_nothing_speaks_of_an_absent_part(variant, new, traces, tmp_path):
     """But the one section of the README that tells how to add one."""
     new("shop", variant, cwd=tmp_path)
-    traces = "|".join(TRACES[name] for name in BACKENDS - CHOSEN[variant])
-    found = set()
+    absent = PARTS - {**CHOSEN, **ALONE}[variant]
+    found = []
     for path, content in tree(tmp_path / "shop").items():
         text = (content or b"").decode(errors="replace")
         if path == "README.md":
-            text = re.sub(
-                r"^## Add or remove a backend\n.*?(?=^## |\Z)", "", text, flags=re.M | re.S
+            text, sections = re.subn(
+                r"^## Add or remove a part\n.*?(?=^## |\Z)", "", text, flags=re.M | re.S
             )
-        if path not in LOCKS and re.search(traces, f"{path}\n{text}", re.IGNORECASE):
-            found.add(path)
+            assert sections == 1
+        if not LOCKS.search(path):
+            hits = {name: traces[name].search(f"{path}\n{text}") for name in absent}
+            found += [f"{path}: {name}: {hit[0]}" for name, hit in hits.items() if hit]
     assert not found
 
 
-@pytest.mark.parametrize("backend", sorted(BACKENDS))
-def test_an_addition_is_one_backend_alone(backend, files_of, init, tmp_path):
-    init(f"add-{backend}", tmp_path)
-    assert tree(tmp_path) == as_addition(files_of, backend)
+# How much a user gets at most: files, and lines, outside of .slipway/ and inside.
+LIMITS = {
+    "minimal": (70, None),
+    "celery": (92, None),
+    "temporal": (112, None),
+    "default": (136, 7500),
+}
+LIMITS_OF_TOOLS = (28, 2200)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_project_is_small(variant, new, capsys, tmp_path):
+    """Without what nobody reads: empty files, locks and recorded histories."""
+    new("shop", variant, cwd=tmp_path)
+    texts = {path: text for path, text in tree(tmp_path / "shop").items() if text}
+    counted = {
+        path: text.count(b"\n")
+        for path, text in texts.items()
+        if not re.search(r"(^|/)(uv\.lock|flake\.lock|go\.sum)$|/histories/.*\.json$", path)
+    }
+    inside = [lines for path, lines in counted.items() if path.startswith(".slipway/")]
+    outside = [lines for path, lines in counted.items() if not path.startswith(".slipway/")]
+    with capsys.disabled():
+        print(
+            f"\n{variant}: {len(outside)} files, {sum(outside)} lines; "
+            f".slipway/: {len(inside)} files, {sum(inside)} lines"
+        )
+    files, lines = LIMITS.get(variant, (None, None))
+    assert files is None or len(outside) <= files
+    assert lines is None or sum(outside) <= lines
+    assert len(inside) <= LIMITS_OF_TOOLS[0]
+    assert sum(inside) <= LIMITS_OF_TOOLS[1]
+
+
+@pytest.mark.parametrize("part", sorted(PARTS))
+def test_an_addition_is_one_part_alone(part, files_of, init, tmp_path):
+    init(f"add-{part}", tmp_path)
+    assert tree(tmp_path) == as_addition(files_of, part)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_names_its_backend_first(example, init, tmp_path):
+    said = init(f"add-{example}", tmp_path).stderr
+    needed = said.index(f"nix flake init -t <slipway>#add-{EXAMPLES[example]}")
+    assert needed < said.index(f"{example.title()} is here: {example}")
+    said = init(f"add-{EXAMPLES[example]}", tmp_path).stderr
+    assert "flake init" not in said
+    assert "tasks" in said or "workflows" in said
 
 
 def test_the_default_variant_needs_no_name(nix, new, source, files_of, tmp_path):
     (tmp_path / "nix").mkdir()
     nix("flake", "init", "-t", source, cwd=tmp_path / "nix")
     new("plain", cwd=tmp_path)
-    assert tree(tmp_path / "nix") == tree(tmp_path / "plain") == files_of[""]
+    assert tree(tmp_path / "nix") == tree(tmp_path / "plain") == without(files_of, BACKENDS)
 
 
 def test_a_repository_that_was_made_first_knows_the_files(init, new, tmp_path):
@@ -109,7 +215,7 @@ def test_a_repository_that_was_made_first_knows_the_files(init, new, tmp_path):
     assert tree(tmp_path / "nix") == tree(tmp_path / "plain")
 
 
-def test_what_a_run_leaves_behind_is_not_laid_down(source, nix, files_of, tmp_path):
+def test_what_a_run_leaves_behind_is_not_written(source, nix, files_of, tmp_path):
     """Without Git, as in an unpacked archive, where the project has run."""
     archive = tmp_path / "archive"
     shutil.copytree(source, archive, symlinks=True, ignore=shutil.ignore_patterns(".git"))
@@ -124,16 +230,16 @@ def test_what_a_run_leaves_behind_is_not_laid_down(source, nix, files_of, tmp_pa
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     (tmp_path / "nix").mkdir()
-    nix("flake", "init", "-t", f"path:{archive}#default", cwd=tmp_path / "nix")
-    run("python3", archive / "generate.py", "plain", cwd=tmp_path)
+    nix("flake", "init", "-t", f"path:{archive}#tour", cwd=tmp_path / "nix")
+    run("python3", archive / "generate.py", "plain", "tour", cwd=tmp_path)
     assert tree(tmp_path / "nix") == files_of[""]
     assert tree(tmp_path / "plain") == files_of[""]
 
 
-def test_files_that_git_does_not_know_are_not_laid_down(source, files_of, tmp_path):
+def test_files_that_git_does_not_know_are_not_written(source, files_of, tmp_path):
     shutil.copytree(source, tmp_path / "clone", symlinks=True)
     (tmp_path / "clone" / "template" / "scratch.py").touch()
-    run("python3", tmp_path / "clone" / "generate.py", "shop", cwd=tmp_path)
+    run("python3", tmp_path / "clone" / "generate.py", "shop", "tour", cwd=tmp_path)
     assert tree(tmp_path / "shop") == files_of[""]
 
 
@@ -157,8 +263,34 @@ def test_a_backend_comes_later_whatever_the_user_has_changed(
     init(f"add-{backend}", tmp_path / "nix")
     new("plain", f"add-{backend}", cwd=tmp_path)
     assert tree(tmp_path / "nix") == tree(tmp_path / "plain")
-    assert tree(tmp_path / "nix").keys() == files_of[""].keys()
+    assert tree(tmp_path / "nix").keys() == without(files_of, BACKENDS).keys()
     assert (tmp_path / "nix" / "README.md").read_text() == "mine\n"
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_that_is_added_brings_its_backend_if_it_is_missing(
+    example, new, files_of, tmp_path
+):
+    backend = EXAMPLES[example]
+    for name in ("with", "without"):
+        new(name, backend if name == "with" else "minimal", cwd=tmp_path)
+    # A backend that is there is the user's own.
+    for path in ("README.md", "__init__.py"):
+        file = next(tmp_path.glob(f"with/{'tasks' if backend == 'celery' else 'workflows'}/{path}"))
+        file.write_text("# mine\n")
+    before = tree(tmp_path / "with")
+    assert "came along" not in new("with", f"add-{example}", cwd=tmp_path).stdout
+    assert tree(tmp_path / "with") == before | files_of[example]
+    said = new("without", f"add-{example}", cwd=tmp_path).stdout
+    assert tree(tmp_path / "without") == without(files_of, ALONE[example])
+    assert f"{backend.title()} came along, for {example.title()}." in said
+
+
+def test_several_parts_are_added_at_once(new, files_of, tmp_path):
+    new("shop", "celery", cwd=tmp_path)
+    new("shop", "add-reports", "add-orders", cwd=tmp_path)
+    chosen = {"celery", "temporal", "reports", "orders"}
+    assert tree(tmp_path / "shop") == without(files_of, chosen)
 
 
 def test_adding_again_skips_what_is_the_same(init, new, tmp_path):
@@ -197,11 +329,20 @@ def refusal(done):
     return done.stderr
 
 
-def test_an_unknown_variant_is_named_with_the_known_ones(new, tmp_path):
-    message = refusal(new("shop", "dramatiq", cwd=tmp_path, ok=False))
-    assert "dramatiq" in message
-    assert all(variant in message for variant in (*VARIANTS, "add-celery", "add-temporal"))
+@pytest.mark.parametrize("names", [["dramatiq"], ["celery", "dramatiq"], ["add-dramatiq"]])
+def test_an_unknown_part_is_named_with_the_known_ones(names, new, tmp_path):
+    message = refusal(new("shop", *names, cwd=tmp_path, ok=False))
+    assert f"no part {names[-1]}." in message
+    known = (*VARIANTS, *PARTS, *(f"add-{name}" for name in PARTS))
+    assert all(re.search(rf"(?<![\w-]){name}\b", message) for name in known)
     assert not (tmp_path / "shop").exists()
+
+
+def test_a_new_project_and_an_addition_exclude_each_other(new, tmp_path):
+    new("shop", "celery", cwd=tmp_path)
+    before = tree(tmp_path / "shop")
+    assert "add-…" in refusal(new("shop", "celery", "add-orders", cwd=tmp_path, ok=False))
+    assert tree(tmp_path / "shop") == before
 
 
 def test_nix_names_an_unknown_variant(init, tmp_path):
@@ -229,7 +370,7 @@ def test_a_target_inside_this_repository_is_refused(new, source):
     assert tree(source) == before
 
 
-def test_a_backend_needs_a_project(new, tmp_path):
+def test_a_part_needs_a_project(new, tmp_path):
     assert "manage.py" in refusal(new(tmp_path / "shop", "add-celery", cwd=tmp_path, ok=False))
     assert not (tmp_path / "shop").exists()
 

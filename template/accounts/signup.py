@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import transaction
+from django.dispatch import Signal
 from django.utils import timezone
 
 from outbox.delivery import State, deliver
@@ -11,9 +12,13 @@ from outbox.promises import promise
 
 from .emails import FOLLOW_UP, WELCOME
 from .models import User
-from .signals import user_signed_up
 
 FOLLOW_UP_AFTER = timedelta(hours=24)
+
+# Sent after the sign-up is committed, in the request, with ``user``. A receiver hands work over to
+# its backend. It takes less than a second whatever state that backend is in, and raises if it could
+# not hand the work over; the sign-up stands all the same.
+user_signed_up = Signal()
 
 
 @dataclass

@@ -8,13 +8,14 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 
 from workflows import client
 
-from .activities import Progress, path
+from .activities import ExportInput, Progress, path
 from .workflow import ExportWorkflow
 
 logger = logging.getLogger(__name__)
@@ -84,6 +85,7 @@ def _start(request: HttpRequest) -> None:
         client.call(
             lambda temporal: temporal.start_workflow(
                 ExportWorkflow.run,
+                ExportInput(until=timezone.now()),
                 id=f"export-{uuid.uuid4()}",
                 task_queue=settings.TEMPORAL_TASK_QUEUE,
             )

@@ -5,7 +5,7 @@ from datetime import timedelta
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from .activities import export_users
+    from .activities import ExportInput, export_users
 
 
 @workflow.defn
@@ -13,10 +13,10 @@ class ExportWorkflow:
     """Export all users, and return their number. Cancel the workflow to cancel the export."""
 
     @workflow.run
-    async def run(self) -> int:
+    async def run(self, input: ExportInput) -> int:
         return await workflow.execute_activity(
             export_users,
-            workflow.info().workflow_id,
+            args=[workflow.info().workflow_id, input.until],
             start_to_close_timeout=timedelta(hours=2),
             # Without a heartbeat for so long, its worker is taken for dead and another goes on.
             heartbeat_timeout=timedelta(seconds=10),

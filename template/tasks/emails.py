@@ -8,7 +8,7 @@ from django.dispatch import receiver
 
 from accounts.emails import WELCOME
 from accounts.models import User
-from accounts.signals import user_signed_up
+from accounts.signup import user_signed_up
 from outbox import kinds
 from outbox.delivery import State, deliver, due
 from outbox.models import Email

@@ -20,8 +20,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from temporalio.api.workflowservice.v1 import ListOpenWorkflowExecutionsRequest
-from temporalio.client import Client, WorkflowHandle
+from temporalio.api.enums.v1 import WorkflowExecutionStatus
+from temporalio.api.filter.v1 import StatusFilter
+from temporalio.api.workflowservice.v1 import (
+    ListClosedWorkflowExecutionsRequest,
+    ListOpenWorkflowExecutionsRequest,
+)
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
@@ -40,6 +45,8 @@ class Temporal:
     ) -> None:
         self.loop = loop
         self.environment = self.run(start)
+        # The runs that had failed when the test began.
+        self.failed_before: set[str] = set()
 
     @property
     def client(self) -> Client:
@@ -57,15 +64,23 @@ class Temporal:
     def result(self, workflow_id: str, timeout: float = 30) -> Any:
         """Wait for the workflow's end and return its result. Time is skipped meanwhile.
 
-        Raises `WorkflowFailureError` if it failed; what holds it up, if it does not end.
+        Raises `WorkflowFailureError` with its cause if it failed, and `TimeoutError` that says what
+        holds it up if it does not end.
         """
 
         async def result() -> Any:
-            async with self.environment.time_skipping_unlocked():
+            async with contextlib.AsyncExitStack() as stack:
+                if self.environment.supports_time_skipping:
+                    await stack.enter_async_context(self.environment.time_skipping_unlocked())
                 return await asyncio.wait_for(self.handle(workflow_id).result(), timeout)
 
         try:
             return self.run(result(), timeout + 5)
+        except WorkflowFailureError as error:
+            cause: BaseException | None = error
+            while cause := cause.__cause__:
+                error.add_note(f"{type(cause).__name__}: {cause}")
+            raise
         except TimeoutError:
             pending = self.run(self.handle(workflow_id).describe()).raw_description
             why = [
@@ -73,6 +88,23 @@ class Temporal:
                 for entry in pending.pending_activities
             ]
             raise TimeoutError(f"{workflow_id} did not end within {timeout} s. {why}") from None
+
+    def wait_until(self, condition: Callable[[], Result], what: str, timeout: float = 20) -> Result:
+        """Wait until the condition holds and return what it returned; no time is skipped.
+
+        Fails after ``timeout`` seconds, and with its cause soon after a workflow has failed.
+        """
+        failed: dict[str, str] = {}
+        end = time.monotonic() + timeout
+        while not (result := condition()):
+            if time.monotonic() > end:
+                for workflow_id in failed.values():
+                    self.result(workflow_id)
+                pytest.fail(f"Waited {timeout} s in vain for {what}.")
+            time.sleep(0.05)
+            if not failed and (failed := self._failed()):
+                end = min(end, time.monotonic() + 1)  # it may be what is waited for
+        return result
 
     def now(self) -> datetime:
         """The server's clock. It keeps the time that was skipped, also by earlier tests."""
@@ -95,6 +127,36 @@ class Temporal:
         kind = description.workflow_type
         if not (histories.folder(kind) / f"{kind}.{name}.json").exists():
             self.run(histories.record(self.client, workflow_id, name))
+
+    def used_by_django(self, settings: Any, monkeypatch: pytest.MonkeyPatch) -> "Temporal":
+        """Lead Django's client here for the length of a test, to a task queue of its own."""
+        settings.TEMPORAL_API_OPTIONS = {
+            "target_host": self.client.service_client.config.target_host,
+            "namespace": self.client.namespace,
+        }
+        settings.TEMPORAL_TASK_QUEUE = f"test-{uuid.uuid4()}"
+        monkeypatch.setattr(client, "_client", self.client)
+        monkeypatch.setattr(client, "_loop", self.loop)
+        self.failed_before = set()
+        self.failed_before = set(self._failed())
+        return self
+
+    def _failed(self) -> dict[str, str]:
+        """The workflows that have failed in this test, by their runs."""
+        request = ListClosedWorkflowExecutionsRequest(
+            namespace=self.client.namespace,
+            status_filter=StatusFilter(
+                status=WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED
+            ),
+        )
+        found = self.run(
+            self.client.workflow_service.list_closed_workflow_executions(request)
+        ).executions
+        return {
+            entry.execution.run_id: entry.execution.workflow_id
+            for entry in found
+            if entry.execution.run_id not in self.failed_before
+        }
 
     @contextlib.contextmanager
     def workers(self, *fakes: Callable, **options: Any) -> Iterator[list[Worker]]:
@@ -133,7 +195,7 @@ def temporal(
     these.
     """
     server = temporal_skipping_server
-    yield used_by_django(server, settings, monkeypatch)
+    yield server.used_by_django(settings, monkeypatch)
     server.run(_terminate_all(server.client))
     try:
         server.sleep(timedelta(seconds=1), timeout=1)
@@ -154,7 +216,7 @@ def real_temporal(
     temporal_dev_server: Temporal, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> Temporal:
     """A development server, for what the other one lacks. Django's client is its."""
-    return used_by_django(temporal_dev_server, settings, monkeypatch)
+    return temporal_dev_server.used_by_django(settings, monkeypatch)
 
 
 @pytest.fixture
@@ -196,18 +258,6 @@ def temporal_dev_server(
     finally:
         process.kill()  # nobody needs its database again, and it takes a second to stop
         process.wait()
-
-
-def used_by_django(server: Temporal, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Temporal:
-    """Lead Django's client to this server for the length of a test, to a task queue of its own."""
-    settings.TEMPORAL_API_OPTIONS = {
-        "target_host": server.client.service_client.config.target_host,
-        "namespace": server.client.namespace,
-    }
-    settings.TEMPORAL_TASK_QUEUE = f"test-{uuid.uuid4()}"
-    monkeypatch.setattr(client, "_client", server.client)
-    monkeypatch.setattr(client, "_loop", server.loop)
-    return server
 
 
 def _start_skipping_server() -> Awaitable[WorkflowEnvironment]:
@@ -257,12 +307,3 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-def wait_until(condition: Callable[[], Result], what: str, timeout: float = 20) -> Result:
-    """Wait until the condition holds and return what it returned; fail after some seconds."""
-    end = time.monotonic() + timeout
-    while not (result := condition()):
-        assert time.monotonic() < end, f"waited {timeout} s in vain for {what}"
-        time.sleep(0.05)
-    return result

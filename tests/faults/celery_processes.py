@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from config.celery import app
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
+
+from config.celery import app
 from tasks.fixtures import CeleryCommand
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from celery import shared_task
 from celery.exceptions import SoftTimeLimitExceeded
+
 from tasks import recovery, worker
 
 recovery.LEASE, recovery.RENEWAL = 4, 0.5

@@ -5,8 +5,6 @@ import socket
 import threading
 from collections.abc import Iterator
 
-from django.core.mail.backends.base import BaseEmailBackend
-
 
 @contextlib.contextmanager
 def silent_server() -> Iterator[int]:
@@ -55,18 +53,3 @@ class HeldServer:
                     message = "".join(iter(stream.readline, ".\r\n"))
                     self.messages.append(message)
                 say("221 bye" if command == "QUIT" else "250 ok")
-
-
-class DownTwice(BaseEmailBackend):
-    """Refuses the first two messages for now, and sends the rest to `mail.outbox`."""
-
-    refused = 0
-
-    def send_messages(self, messages: list) -> int:
-        if DownTwice.refused < 2:
-            DownTwice.refused += 1
-            raise ConnectionRefusedError("the mail server is down")
-        from django.core import mail
-
-        mail.outbox.extend(messages)
-        return len(messages)

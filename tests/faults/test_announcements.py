@@ -4,14 +4,15 @@ import re
 from datetime import timedelta
 
 import pytest
+from celery_processes import add_chores
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
+
 from accounts.emails import FOLLOW_UP, WELCOME
 from accounts.models import User
 from accounts.signup import sign_up
 from announcements.models import Announcement
 from announcements.tasks import CONNECTIONS, continue_announcements, promise
-from celery_processes import add_chores
-from django.utils import timezone
-from django_celery_beat.models import PeriodicTask
 from outbox.models import Email
 from tasks.fixtures import CeleryCommand, RedisServer, wait_until
 

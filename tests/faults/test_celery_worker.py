@@ -5,10 +5,11 @@ import signal
 from pathlib import Path
 
 import pytest
-from accounts.emails import WELCOME
-from accounts.signup import sign_up
 from celery_processes import a_task_runs, add_chores
 from chores import die, ignore_the_limit, note, rest
+
+from accounts.emails import WELCOME
+from accounts.signup import sign_up
 from outbox.models import Email
 from tasks.fixtures import CeleryCommand, RedisServer, wait_until
 

@@ -4,10 +4,11 @@ import time
 from collections.abc import Callable
 
 import pytest
-from accounts.models import User
 from django.core import mail, signing
 from django.urls import reverse
 from kombu.exceptions import OperationalError
+
+from accounts.models import User
 from tasks.emails import hand_over, send_due_emails
 from tasks.fixtures import RedisServer
 from tasks.health import check_redis

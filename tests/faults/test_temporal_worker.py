@@ -9,15 +9,19 @@ import pytest
 from django.contrib.auth.models import Group
 from django.core.mail.backends.smtp import EmailBackend
 from django.db import connection
+from temporal_mail_servers import silent_server
+from temporal_processes import wait_until
 from temporalio import activity, workflow
 from temporalio.common import RetryPolicy
 
-from accounts.models import Email, User
-from workflows import worker
-from workflows.onboarding.start import start_onboarding
-
-from .conftest import running_workers, wait_until
-from .mail_servers import silent_server
+from accounts.emails import WELCOME
+from accounts.models import User
+from outbox.models import Email
+from outbox.promises import promise
+from workflows import fixtures, worker
+from workflows.declarations import Declared
+from workflows.emails import send_email
+from workflows.onboarding.start import start_onboarding, workflow_id
 
 
 @pytest.fixture
@@ -35,23 +39,22 @@ def test_a_hung_mail_server_holds_up_nothing_else(temporal, transactional_db, hu
         User.objects.create_user(f"user{number}@example.com", name="U")
         for number in range(worker.THREADS + 4)
     ]
-    Email.objects.bulk_create([Email(user=user, kind=Email.WELCOME) for user in users])
-    running = running_workers(temporal)
-    next(running)
-    for user in users:
-        start_onboarding(user.pk)
-    wait_until(
-        lambda: Email.objects.exclude(claim=None).count() == worker.THREADS,
-        "all mail threads to hang",
-    )
-    # The activities of four more do their work all the same.
-    start = time.monotonic()
-    wait_until(lambda: User.objects.filter(groups__name="Members").count() == len(users), "them")
-    assert time.monotonic() - start < 2
-    assert Email.objects.exclude(claim=None).count() == worker.THREADS
-    for user in users:
-        temporal.run(temporal.onboarding(user).terminate())
-    next(running, None)
+    promise([user.pk for user in users], WELCOME)
+    with temporal.workers():
+        for user in users:
+            start_onboarding(user.pk)
+        wait_until(
+            lambda: Email.objects.exclude(claim=None).count() == worker.THREADS,
+            "all mail threads to hang",
+        )
+        # The activities of four more do their work all the same.
+        start = time.monotonic()
+        members = User.objects.filter(groups__name="Members")
+        wait_until(lambda: members.count() == len(users), "them")
+        assert time.monotonic() - start < 2
+        assert Email.objects.exclude(claim=None).count() == worker.THREADS
+        for user in users:
+            temporal.run(temporal.handle(workflow_id(user.pk)).terminate())
 
 
 @activity.defn
@@ -81,13 +84,12 @@ class UseDatabase:
 def test_a_dead_database_connection_heals(temporal, transactional_db, settings, monkeypatch):
     # One thread, so that the second activity would meet the dead one.
     monkeypatch.setattr(worker, "THREADS", 1)
-    monkeypatch.setattr(worker, "WORKFLOWS", [UseDatabase])
-    monkeypatch.setattr(worker, "ACTIVITIES", [use_database])
-    running = running_workers(temporal)
-    next(running)
-    start = temporal.client.execute_workflow(
-        UseDatabase.run, id=str(uuid.uuid4()), task_queue=settings.TEMPORAL_TASK_QUEUE
+    monkeypatch.setattr(
+        fixtures, "declared", lambda: Declared([UseDatabase], [use_database], [send_email])
     )
-    first, second = temporal.run(start)
+    with temporal.workers():
+        start = temporal.client.execute_workflow(
+            UseDatabase.run, id=str(uuid.uuid4()), task_queue=settings.TEMPORAL_TASK_QUEUE
+        )
+        first, second = temporal.run(start)
     assert first == second
-    next(running, None)

@@ -6,8 +6,10 @@ A part's file runs in the same scope, after ``base.py``, and so adds to ``MIDDLE
 
 from split_settings.tools import include, optional
 
-from config.local_apps import add_local_apps
-
 include("base.py", optional("parts/*.py"))
 
-INSTALLED_APPS = add_local_apps(INSTALLED_APPS)
+# An app of this project is installed by being there: a top-level folder with an `apps.py`. List it
+# in `base.py` where the order counts, for example to override a template.
+_listed = {entry.partition(".apps.")[0] for entry in INSTALLED_APPS}
+_there = (file.parent.name for file in sorted(BASE_DIR.glob("*/apps.py")))
+INSTALLED_APPS += [name for name in _there if name.isidentifier() and name not in _listed]

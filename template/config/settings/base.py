@@ -41,8 +41,7 @@ if DEBUG:
 
 # Applications
 
-# The apps of this project need no line here: see `config/local_apps.py`. These come first, so that
-# their templates do.
+# The apps of this project need no line here. These come first, so that their templates do.
 INSTALLED_APPS = [
     "home",
     "accounts",

@@ -6,9 +6,6 @@ import sys
 
 import pytest
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
-
-from config import env, heartbeat, local_apps
 
 PRODUCTION = {
     "PROJECT_NAME": "shop",
@@ -91,66 +88,3 @@ def test_a_postgresql_database_is_taken_from_its_address(manage):
     url = "postgres://user:secret@db.example.com:5432/shop"
     result = manage("shell", "-v0", "-c", code, DJANGO_DEBUG="true", DATABASE_URL=url)
     assert result.stdout == "postgresql shop\n"
-
-
-@pytest.mark.parametrize("value", ["", " ", "0.5", "3"])
-def test_a_number_is_read_and_a_blank_one_is_not_set(monkeypatch, value):
-    monkeypatch.setenv("RATE", value)
-    assert env.number("RATE", 7) == (float(value) if value.strip() else 7)
-
-
-@pytest.mark.parametrize("value", ["many", "-1", "nan", "inf"])
-def test_what_is_no_number_is_named(monkeypatch, value):
-    monkeypatch.setenv("RATE", value)
-    with pytest.raises(ImproperlyConfigured, match=f"RATE={value} is not a number from 0 on"):
-        env.number("RATE", 7)
-
-
-def test_an_app_is_installed_by_being_there_and_once(monkeypatch, tmp_path):
-    for folder in ("invoices", "shop", "no-identifier", "no_app"):
-        (tmp_path / folder).mkdir()
-    for folder in ("invoices", "shop", "no-identifier"):
-        (tmp_path / folder / "apps.py").touch()
-    monkeypatch.setattr(local_apps, "BASE_DIR", tmp_path)
-
-    assert local_apps.add_local_apps(["home"]) == ["home", "invoices", "shop"]
-    listed = ["shop.apps.ShopConfig", "invoices", "django.contrib.auth"]
-    assert local_apps.add_local_apps(listed) == listed
-
-
-def test_no_test_can_reach_a_running_stack(tmp_path):
-    """Whatever the environment says: the settings of the tests lead nowhere."""
-    code = "from django.conf import settings as s; print(s.DJANGO_PORT, s.EMAIL_URL, s.DATA_DIR)"
-    stack = {"DJANGO_PORT": "8000", "EMAIL_URL": "smtp://mail.example.com", "DATA_DIR": "/data"}
-    environment = os.environ | stack | {"DJANGO_SETTINGS_MODULE": "config.testing"}
-    command = [sys.executable, "-c", code]
-    result = subprocess.run(
-        command, cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True
-    )
-    port, mail, data = result.stdout.split()
-    assert port == "1"
-    assert mail.startswith("filemail:")
-    assert data != "/data"
-
-
-def test_only_a_process_of_a_stack_has_a_heartbeat(settings, tmp_path, monkeypatch):
-    settings.DATA_DIR = tmp_path / "data"
-    heartbeat.beat()
-    assert not settings.DATA_DIR.exists()
-
-    monkeypatch.setenv("PC_PROC_NAME", "mailer-2")
-    monkeypatch.setenv("PC_REPLICA_NUM", "2")
-    file = settings.DATA_DIR / "run" / "mailer.2"
-    heartbeat.beat()
-    assert file.read_text() == str(os.getpid())
-
-    file.write_text("1")  # a process that has replaced this one
-    heartbeat.remove()
-    assert file.exists()
-    heartbeat.beat()
-    heartbeat.remove()
-    assert not file.exists()
-
-    settings.DATA_DIR = tmp_path / "file"
-    settings.DATA_DIR.touch()
-    heartbeat.beat()  # cannot be written, and is no error

@@ -3,16 +3,20 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.testing import ActivityEnvironment
 
 from accounts.models import User
 from exports import activities
 from exports.activities import Progress, export_users, path
-from workflows.fixtures import wait_until
+
+# Until when users are exported.
+UNTIL = timezone.now() + timedelta(days=1)
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +41,7 @@ def attempt(heartbeats: list[Progress], on_heartbeat: Callable = lambda *_: None
         on_heartbeat(environment, progress)
 
     environment.on_heartbeat = heartbeat
-    return environment.run(export_users, "export-1")
+    return environment.run(export_users, "export-1", UNTIL)
 
 
 def exported() -> list[str]:
@@ -49,6 +53,12 @@ def test_it_writes_everybody(users):
     assert attempt(heartbeats) == 5
     assert exported() == [user.email for user in users]
     assert [progress.rows for progress in heartbeats] == [2, 4, 5]
+
+
+def test_it_leaves_out_who_signs_up_later(users):
+    users[4].date_joined = UNTIL + timedelta(seconds=1)
+    users[4].save()
+    assert attempt([]) == 4
 
 
 def test_it_goes_on_where_it_stopped(users):
@@ -85,7 +95,7 @@ def test_it_hands_over_when_its_worker_stops(users):
 
 
 @pytest.fixture
-def see(client, staff) -> Callable[[str], str]:
+def see(real_temporal, client, staff) -> Callable[[str], str]:
     """Waits until the page shows something, and returns the page."""
     client.force_login(staff)
 
@@ -94,7 +104,7 @@ def see(client, staff) -> Callable[[str], str]:
             page = client.get(reverse("exports:list")).content.decode()
             return page if text in page else None
 
-        return wait_until(look, f"{text} on the page", timeout=30)
+        return real_temporal.wait_until(look, f"{text} on the page", timeout=30)
 
     return page_with
 
@@ -113,7 +123,7 @@ def test_the_page_starts_it_and_gives_the_file(real_temporal, real_workers, clie
 
 def test_the_page_cancels_it(real_temporal, real_workers, client, users, see, monkeypatch):
     endless = [(1, "ada@example.com", "Ada", "now")]
-    monkeypatch.setattr(activities, "_users_after", lambda last_id: endless)
+    monkeypatch.setattr(activities, "_users_after", lambda *_: endless)
     client.post(reverse("exports:list"))
     client.post(address_in(see(" rows"), "cancel"))
     see("canceled")

@@ -18,7 +18,7 @@ from orders import activities, payments
 from orders.activities import NO_DELIVERY, Step
 from orders.models import Order, Product, Reservation, Shipment
 from orders.start import start_missing, start_order, workflow_id
-from workflows.fixtures import Temporal, wait_until
+from workflows.fixtures import Temporal
 
 STOCK = 5
 STEPS = ["reserve_stock", "charge", "ship"]
@@ -183,7 +183,7 @@ def test_an_order_that_is_called_off_leaves_nothing_behind(start_workers, tempor
     order = place()
     start_order(order)
     key = f"{workflow_id(order.pk)}/charge"
-    wait_until(lambda: payments.balance(key), "the money to be taken")
+    temporal.wait_until(lambda: payments.balance(key), "the money to be taken")
     temporal.run(temporal.handle(workflow_id(order.pk)).cancel())
     with pytest.raises(WorkflowFailureError):
         temporal.result(workflow_id(order.pk))
@@ -221,13 +221,15 @@ def test_the_page_refuses_an_order_of_nothing(client, user, product):
     assert not Order.objects.exists()
 
 
-def test_the_page_places_orders_and_shows_ones_own(start_workers, client, user, product):
+def test_the_page_places_orders_and_shows_ones_own(start_workers, temporal, client, user, product):
     start_workers()
     client.force_login(user)
     page = reverse("orders:list")
     form = {"product": product.pk, "quantity": 2, "address": "London"}
     assert "is placed." in client.post(page, form, follow=True).content.decode()
-    wait_until(lambda: "shipped" in client.get(page).content.decode(), "the order to be shipped")
+    temporal.wait_until(
+        lambda: "shipped" in client.get(page).content.decode(), "the order to be shipped"
+    )
     assert_balanced(Order.objects.get(), "shipped")
     other = User.objects.create_user("eve@example.com", name="Eve")
     client.force_login(other)

@@ -1,6 +1,5 @@
 """What `outbox.delivery` promises: none lost, none doubled."""
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import pairwise
 from smtplib import SMTPDataError, SMTPRecipientsRefused, SMTPServerDisconnected
@@ -10,7 +9,7 @@ from django.apps import apps
 from django.core import mail
 from django.core.mail import EmailMessage
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from accounts.emails import FOLLOW_UP, WELCOME
@@ -54,23 +53,6 @@ def test_a_second_delivery_sends_nothing(user, welcome):
     assert len(mail.outbox) == 1
 
 
-def test_of_many_workers_one_sends(user):
-    kinds = [WELCOME, FOLLOW_UP]
-    Email.objects.bulk_create(Email(user=user, kind=kind) for kind in kinds)
-
-    def work(kind):
-        try:
-            return delivery.deliver(user.pk, kind).state
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(8) as pool:
-        states = list(pool.map(work, kinds * 20))
-
-    assert states.count(State.SENT) == 2
-    assert sorted(m.subject for m in mail.outbox) == ["How's it going?", "Welcome!"]
-
-
 def test_an_email_is_not_sent_before_it_is_due(user):
     later = timezone.now() + timedelta(hours=1)
     Email.objects.create(user=user, kind=FOLLOW_UP, not_before=later)
@@ -89,41 +71,6 @@ def test_bringing_forward_makes_it_due(user):
     delivery.bring_forward(user.pk, FOLLOW_UP)
 
     assert delivery.deliver(user.pk, FOLLOW_UP).state is State.SENT
-
-
-def test_bringing_forward_does_not_shorten_a_lease(user, welcome, mail_server, monkeypatch):
-    """Somebody is sending it at this moment."""
-    seen = []
-
-    def send(message):
-        delivery.bring_forward(user.pk, WELCOME)
-        seen.append(delivery.deliver(user.pk, WELCOME).state)
-
-    monkeypatch.setattr(EmailMessage, "send", send)
-    assert delivery.deliver(user.pk, WELCOME).state is State.SENT
-    assert seen == [State.WAITING]
-
-
-def test_a_sender_that_died_is_replaced_when_its_lease_is_over(user, welcome, mail_server):
-    mail_server.append(KeyboardInterrupt())
-    with pytest.raises(KeyboardInterrupt):
-        delivery.deliver(user.pk, WELCOME)
-    # As a kill leaves it: claimed, nobody there to settle it.
-    Email.objects.update(claim="7b0ed2a8-6c0f-4b0e-8a52-1b9a5c1f0d11", not_before=timezone.now())
-
-    assert delivery.deliver(user.pk, WELCOME).state is State.SENT
-
-
-def test_a_sender_that_lost_its_claim_does_not_settle_the_row(user, welcome, monkeypatch):
-    def hang(message):
-        Email.objects.update(claim="7b0ed2a8-6c0f-4b0e-8a52-1b9a5c1f0d11")  # another took over
-        raise SMTPServerDisconnected("at last")
-
-    monkeypatch.setattr(EmailMessage, "send", hang)
-    delivery.deliver(user.pk, WELCOME)
-
-    welcome.refresh_from_db()
-    assert str(welcome.claim) == "7b0ed2a8-6c0f-4b0e-8a52-1b9a5c1f0d11"
 
 
 def test_a_refusal_that_passes_is_tried_again_later_and_later(user, welcome, mail_server):

@@ -3,8 +3,10 @@ from datetime import timedelta
 import pytest
 from django.core import mail
 from django.db import IntegrityError, transaction
+from django.urls import reverse
 from django.utils import timezone
 
+from accounts.emails import WELCOME
 from accounts.models import User
 from outbox import delivery, promises
 from outbox.models import Email
@@ -58,3 +60,30 @@ def test_progress_is_counted(users):
 
     assert promises.progress("welcome") == {"promised": 3, "sent": 1, "failed": 1}
     assert promises.progress("welcome", "42") == {"promised": 0, "sent": 0, "failed": 0}
+
+
+def test_staff_give_a_failed_email_another_chance(admin_client, users):
+    failed = Email.objects.create(
+        user=users[0], kind=WELCOME, attempts=delivery.MAX_ATTEMPTS, failed_at=timezone.now()
+    )
+
+    admin_client.post(
+        reverse("admin:outbox_email_changelist"),
+        {"action": "try_again", "_selected_action": [failed.pk]},
+    )
+
+    assert delivery.deliver(users[0].pk, WELCOME).state is delivery.State.SENT
+    assert len(mail.outbox) == 1
+
+
+def test_the_list_says_what_became_of_each(admin_client, users):
+    Email.objects.create(user=users[0], kind=WELCOME, sent_at=timezone.now())
+    Email.objects.create(user=users[0], kind=WELCOME, reference="1", failed_at=timezone.now())
+    gone = Email.objects.create(user=users[0], kind="of-a-part-that-was-removed")
+
+    page = admin_client.get(reverse("admin:outbox_email_changelist")).content.decode()
+    for state in ("sent", "given up", "not declared by any installed app"):
+        assert f'<td class="field-state">{state}</td>' in page
+
+    change = reverse("admin:outbox_email_change", args=[gone.pk])
+    assert admin_client.get(change).status_code == 200

@@ -6,7 +6,7 @@ from django.dispatch import receiver
 
 from accounts.emails import FOLLOW_UP
 from accounts.models import User
-from accounts.signals import user_signed_up
+from accounts.signup import user_signed_up
 from workflows import client
 
 from .activities import MEMBERS

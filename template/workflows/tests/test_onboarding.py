@@ -13,7 +13,7 @@ from accounts.models import User
 from accounts.signup import sign_up
 from outbox import delivery
 from outbox.models import Email
-from workflows.fixtures import Temporal, wait_until
+from workflows.fixtures import Temporal
 from workflows.onboarding.start import start_onboarding, workflow_id
 
 
@@ -30,7 +30,7 @@ def failure(temporal: Temporal, user: User) -> ApplicationError:
 
 def test_a_sign_up_gets_a_welcome_and_a_day_later_a_follow_up(temporal, workers):
     user = sign_up("ada@example.com", "Ada", "difference-engine").user
-    wait_until(subjects, "the welcome")
+    temporal.wait_until(subjects, "the welcome")
     assert subjects() == ["Welcome!"]
 
     start = time.monotonic()
@@ -58,7 +58,7 @@ def test_a_mail_server_that_is_down_is_tried_again(
     # The outbox waits in real time, which no server can skip.
     monkeypatch.setattr(delivery.random, "uniform", lambda *_: 0.0)
     start_onboarding(user.pk)
-    wait_until(lambda: Email.objects.get(kind=WELCOME).attempts >= 2, "a second attempt")
+    temporal.wait_until(lambda: Email.objects.get(kind=WELCOME).attempts >= 2, "a second attempt")
     mail_server_down()
     temporal.result(workflow_id(user.pk))
     assert subjects() == ["Welcome!", "How's it going?"]

@@ -9,7 +9,6 @@ from django.core import mail
 from django.urls import reverse
 
 from accounts.models import User
-from workflows.fixtures import wait_until
 from workflows.onboarding.start import start_onboarding, workflow_id
 
 
@@ -23,12 +22,12 @@ def page_of(client, user: User):
 def test_one_sees_the_wait_and_skips_it(temporal, workers, user, client, page_of):
     page = reverse("workflows:my_onboarding")
     start_onboarding(user.pk)
-    wait_until(lambda: "Waiting until" in page_of(page), "the wait")
+    temporal.wait_until(lambda: "Waiting until" in page_of(page), "the wait")
     assert [message.subject for message in mail.outbox] == ["Welcome!"]
     skip = re.search(r'action="([^"]+/skip-wait/)"', page_of(page))[1]
     assert "The follow-up is on its way." in client.post(skip, follow=True).content.decode()
-    wait_until(lambda: len(mail.outbox) == 2, "the follow-up")
-    wait_until(lambda: "Done." in page_of(page), "the end")
+    temporal.wait_until(lambda: len(mail.outbox) == 2, "the follow-up")
+    temporal.wait_until(lambda: "Done." in page_of(page), "the end")
 
 
 def test_a_part_of_the_page_is_loaded_again_and_again(client, user, page_of):
@@ -70,7 +69,7 @@ def test_the_page_says_that_no_worker_answers(real_temporal, transactional_db, u
 def test_the_page_says_why_it_failed(temporal, workers, user, page_of):
     user.emails.all().delete()
     start_onboarding(user.pk)
-    wait_until(
+    temporal.wait_until(
         lambda: "never promised" in page_of(reverse("workflows:my_onboarding")), "the failure"
     )
 
@@ -93,7 +92,9 @@ def test_staff_see_what_is_stuck(real_temporal, transactional_db, client, user, 
     assert "No workflow is stuck" in overview()
     # As in production, where a mistake does not fail the workflow.
     with real_temporal.workers(workflow_failure_exception_types=[]):
-        wait_until(lambda: workflow_id(user.pk) in overview(), "it on the overview", timeout=30)
+        real_temporal.wait_until(
+            lambda: workflow_id(user.pk) in overview(), "it on the overview", timeout=30
+        )
     assert "WorkflowTaskFailed" in overview()
     page = client.get(reverse("workflows:onboarding", args=[user.pk])).content.decode()
     assert "Stuck: category=WorkflowTaskFailed" in page

@@ -13,7 +13,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("workflow_id", help="for example order-42")
+        parser.add_argument("workflow_id", help="for example onboarding-42")
         parser.add_argument("name", nargs="?", help="the file's name, if not the workflow's id")
 
     def handle(self, workflow_id: str, name: str | None, **options) -> None:

@@ -1,5 +1,6 @@
 """What a worker runs: what the apps declare, in one version of the code or another."""
 
+import time
 import uuid
 from types import ModuleType
 
@@ -11,7 +12,6 @@ from temporalio import activity, workflow
 from temporalio.client import WorkflowFailureError
 
 from workflows.declarations import declared
-from workflows.fixtures import wait_until
 from workflows.onboarding.start import start_onboarding, workflow_id
 
 
@@ -56,9 +56,10 @@ def test_a_wrong_declaration_names_its_app(declare, monkeypatch, name, value, wh
 
 
 def test_a_start_missing_that_is_not_there_names_its_app(declare):
+    """And so the worker does not start, whether there is a server or not."""
     declare("start_missing", "home.views.nothing")
     with pytest.raises(ImproperlyConfigured, match=r"home/apps.py: start_missing = .*nothing"):
-        declared()
+        call_command("run_temporal_worker")
 
 
 @workflow.defn(name="Mistaken", sandboxed=False)  # this file imports pytest
@@ -76,9 +77,15 @@ def test_a_mistake_in_a_workflow_fails_its_test_at_once(
     queue = settings.TEMPORAL_TASK_QUEUE
     with temporal.workers():
         temporal.run(temporal.client.start_workflow(Mistaken.run, id="mistaken", task_queue=queue))
-        with pytest.raises(WorkflowFailureError) as raised:
-            temporal.result("mistaken", timeout=5)
-    assert "a mistake in the code" in str(raised.value.cause)
+        for wait in (
+            lambda: temporal.result("mistaken", timeout=5),
+            lambda: temporal.wait_until(lambda: False, "its effect", timeout=20),
+        ):
+            start = time.monotonic()
+            with pytest.raises(WorkflowFailureError) as raised:
+                wait()
+            assert time.monotonic() - start < 5
+            assert "a mistake in the code" in "".join(raised.value.__notes__)
 
 
 def test_a_test_says_what_holds_a_workflow_up(temporal, transactional_db, user):
@@ -109,11 +116,11 @@ def test_a_version_gets_work_once_it_is_the_current_one(
 
     with real_temporal.workers():
         start_onboarding(user.pk)
-        said = wait_until(set_current, "the version to be known")
+        said = real_temporal.wait_until(set_current, "the version to be known")
         with pytest.raises(CommandError, match="'never-deployed' not found"):
             call_command("set_current_temporal_version", "never-deployed")
         assert said == f"{settings.TEMPORAL_DEPLOYMENT_NAME}: no version -> abc\n"
-        wait_until(user.groups.exists, "the work to be done")
+        real_temporal.wait_until(user.groups.exists, "the work to be done")
         real_temporal.run(real_temporal.handle(workflow_id(user.pk)).terminate())
 
 

@@ -10,21 +10,15 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from temporal_mail_servers import HeldServer
+from temporal_processes import process_environment, wait_until
 from temporalio.client import Client
 
-from accounts.models import Email
-from accounts.signup import sign_up
+from accounts.emails import WELCOME
+from outbox.models import Email
+from workflows.fixtures import Temporal, connected, free_port, start_dev_server
+from workflows.onboarding.start import start_onboarding
 from workflows.worker_process import CannotStart, connect
-
-from .conftest import (
-    Temporal,
-    connected,
-    free_port,
-    process_environment,
-    start_dev_server,
-    wait_until,
-)
-from .mail_servers import HeldServer
 
 
 class WorkerProcess:
@@ -38,7 +32,12 @@ class WorkerProcess:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "run_temporal_worker"],
                 cwd=settings.BASE_DIR,
-                env=environment | {"EMAIL_URL": email_url, "PC_REPLICA_NUM": "3"},
+                env=environment
+                | {
+                    "EMAIL_URL": email_url,
+                    "PC_PROC_NAME": "temporal-worker",
+                    "PC_REPLICA_NUM": "3",
+                },
                 stdout=output,
                 stderr=output,
             )
@@ -81,7 +80,7 @@ def mail_server() -> Iterator[HeldServer]:
     server.close()
 
 
-def test_it_waits_for_a_server_and_notices_when_it_goes(start_worker, loop, tmp_path):
+def test_it_waits_for_a_server_and_notices_when_it_goes(start_worker, temporal_loop, tmp_path):
     port = free_port()
     worker = start_worker(f"127.0.0.1:{port}")
     wait_until(lambda: "Waiting for Temporal" in worker.output, "it to say so", timeout=40)
@@ -90,7 +89,7 @@ def test_it_waits_for_a_server_and_notices_when_it_goes(start_worker, loop, tmp_
     server = start_dev_server(port, tmp_path / "temporal.db")
     try:
         worker.wait_until_ready()
-        connected(loop, {"target_host": f"127.0.0.1:{port}", "namespace": "default"})
+        asyncio.run_coroutine_threadsafe(connected(port), temporal_loop).result(30)
     finally:
         server.terminate()
         server.wait(10)
@@ -104,11 +103,12 @@ def test_it_waits_for_a_server_and_notices_when_it_goes(start_worker, loop, tmp_
     assert "Traceback" not in worker.output
 
 
-def test_it_finishes_what_it_does_when_it_is_told_to_stop(start_worker, real_temporal, mail_server):
+def test_it_finishes_what_it_does_when_it_is_told_to_stop(
+    start_worker, real_temporal, mail_server, user
+):
     worker = start_worker(real_temporal, f"smtp://127.0.0.1:{mail_server.port}")
     worker.wait_until_ready()
-    signup = sign_up("ada@example.com", "Ada", "difference-engine")
-    assert not signup.delayed
+    start_onboarding(user.pk)
     assert mail_server.busy.wait(10)
 
     worker.process.send_signal(signal.SIGTERM)
@@ -117,13 +117,13 @@ def test_it_finishes_what_it_does_when_it_is_told_to_stop(start_worker, real_tem
     mail_server.released.set()
     assert worker.process.wait(10) == 0
     assert len(mail_server.messages) == 1
-    assert Email.objects.get(user=signup.user, kind=Email.WELCOME).sent_at
+    assert Email.objects.get(user=user, kind=WELCOME).sent_at
 
 
-def test_a_second_signal_does_not_wait(start_worker, real_temporal, mail_server):
+def test_a_second_signal_does_not_wait(start_worker, real_temporal, mail_server, user):
     worker = start_worker(real_temporal, f"smtp://127.0.0.1:{mail_server.port}")
     worker.wait_until_ready()
-    sign_up("ada@example.com", "Ada", "difference-engine")
+    start_onboarding(user.pk)
     assert mail_server.busy.wait(10)
 
     worker.process.send_signal(signal.SIGTERM)

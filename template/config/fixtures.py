@@ -1,6 +1,9 @@
-"""Users, for the tests of any app."""
+"""Fixtures for the tests of any app. A part brings its own in ``fixtures.py`` of its folder."""
+
+from collections.abc import Callable
 
 import pytest
+from pytest_django.fixtures import Settings
 
 from accounts.emails import FOLLOW_UP, WELCOME
 from accounts.models import User
@@ -20,3 +23,12 @@ def user(db: None) -> User:
 def staff(db: None) -> User:
     """Somebody who may use the admin."""
     return User.objects.create_user("grace@example.com", name="Grace", is_staff=True)
+
+
+@pytest.fixture
+def mail_server_down(settings: Settings) -> Callable[[], None]:
+    """The mail server is down, until this is called."""
+    working = settings.EMAIL_BACKEND
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1  # nobody listens there
+    return lambda: setattr(settings, "EMAIL_BACKEND", working)

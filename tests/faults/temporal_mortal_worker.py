@@ -1,6 +1,6 @@
 """A worker that is killed right after the effect of one activity of an order.
 
-python -m workflows.tests.mortal_worker charge
+python temporal_mortal_worker.py charge, with the project's folder in PYTHONPATH
 """
 
 import asyncio
@@ -14,8 +14,8 @@ django.setup()
 
 from temporalio import activity  # noqa: E402
 
-from workflows import worker, worker_process  # noqa: E402
-from workflows.orders import activities  # noqa: E402
+from orders import activities  # noqa: E402
+from workflows import declarations, worker_process  # noqa: E402
 
 name = sys.argv[1]
 
@@ -26,5 +26,6 @@ def die(step: activities.Step) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-worker.ACTIVITIES = [entry for entry in worker.ACTIVITIES if entry.__name__ != name] + [die]
+work = declarations.declared().with_fakes(die)
+worker_process.declared = lambda: work
 asyncio.run(worker_process.run())

@@ -7,8 +7,7 @@ from django.utils import timezone
 
 from accounts.emails import FOLLOW_UP, WELCOME
 from accounts.models import User
-from accounts.signals import user_signed_up
-from accounts.signup import sign_up
+from accounts.signup import sign_up, user_signed_up
 from outbox.models import Email
 
 FORM = {
@@ -106,3 +105,27 @@ def test_log_in_and_out(client):
 
     answer = client.post(reverse("accounts:logout"), follow=True)
     assert not answer.context["user"].is_authenticated
+
+
+def test_every_admin_page_opens(admin_client):
+    user = User.objects.create_user("ada@example.com", name="Ada")
+    for page in [
+        reverse("admin:accounts_user_changelist"),
+        reverse("admin:accounts_user_add"),
+        reverse("admin:accounts_user_change", args=[user.pk]),
+    ]:
+        assert admin_client.get(page).status_code == 200
+
+
+def test_staff_create_a_user_who_can_log_in(admin_client, client):
+    admin_client.post(
+        reverse("admin:accounts_user_add"),
+        {
+            "email": "grace@example.com",
+            "name": "Grace",
+            "usable_password": "true",
+            "password1": "nanosecond-wire",
+            "password2": "nanosecond-wire",
+        },
+    )
+    assert client.login(username="grace@example.com", password="nanosecond-wire")

@@ -1,0 +1,45 @@
+"""Processes and servers of Temporal's, for the tests of faults."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from django.conf import settings
+from django.db import connection
+
+from workflows.fixtures import Temporal
+
+Result = TypeVar("Result")
+
+
+def process_environment(temporal: Temporal | str, folder: Path) -> dict[str, str]:
+    """For a process on the test database, with a folder of its own for everything else."""
+    if isinstance(temporal, Temporal):
+        temporal = temporal.client.service_client.config.target_host
+    return os.environ | {
+        "TEMPORAL_ADDRESS": temporal,
+        "TEMPORAL_TASK_QUEUE": settings.TEMPORAL_TASK_QUEUE,
+        "DATABASE_URL": database_url(),
+        "DATA_DIR": str(folder),
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+    }
+
+
+def database_url() -> str:
+    """The test database, for another process."""
+    database = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{database['NAME']}"
+    login = f"{database['USER']}:{database['PASSWORD']}"
+    return f"postgres://{login}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
+
+
+def wait_until(condition: Callable[[], Result], what: str, timeout: float = 20) -> Result:
+    """Wait until the condition holds and return what it returned; fail after some seconds."""
+    end = time.monotonic() + timeout
+    while not (result := condition()):
+        assert time.monotonic() < end, f"waited {timeout} s in vain for {what}"
+        time.sleep(0.05)
+    return result

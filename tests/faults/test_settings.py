@@ -1,0 +1,76 @@
+"""What the settings make of folders, of variables, and of an environment that leads elsewhere."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from config import env
+
+
+@pytest.mark.parametrize("value", ["", " ", "0.5", "3"])
+def test_a_number_is_read_and_a_blank_one_is_not_set(monkeypatch, value):
+    monkeypatch.setenv("RATE", value)
+    assert env.number("RATE", 7) == (float(value) if value.strip() else 7)
+
+
+@pytest.mark.parametrize("value", ["many", "-1", "nan", "inf"])
+def test_what_is_no_number_is_named(monkeypatch, value):
+    monkeypatch.setenv("RATE", value)
+    with pytest.raises(ImproperlyConfigured, match=f"RATE={value} is not a number from 0 on"):
+        env.number("RATE", 7)
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Callable[[str], str]:
+    """Returns the apps of a project with folders of its own, after a line at the end of base.py."""
+    for name in ("accounts", "config", "home", "outbox"):
+        shutil.copytree(settings.BASE_DIR / name, tmp_path / name)
+    shutil.rmtree(tmp_path / "config" / "settings" / "parts")
+    for name in ("invoices", "shop", "no-identifier", "no_app"):
+        (tmp_path / name).mkdir()
+    for name in ("invoices", "shop", "no-identifier"):
+        (tmp_path / name / "apps.py").touch()
+
+    def installed(line: str) -> str:
+        with (tmp_path / "config" / "settings" / "base.py").open("a") as file:
+            file.write(line)
+        code = "from config.settings import INSTALLED_APPS; print(*INSTALLED_APPS)"
+        environment = {"PATH": os.environ["PATH"], "DEV_ROOT": str(tmp_path)}
+        command = [sys.executable, "-c", code]
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        ).stdout
+
+    return installed
+
+
+def test_an_app_is_installed_by_being_there(installed):
+    assert installed("").split()[-2:] == ["invoices", "shop"]
+
+
+def test_an_app_that_is_listed_too_is_installed_once_and_in_its_place(installed):
+    apps = installed('INSTALLED_APPS = ["shop.apps.ShopConfig", "invoices", *INSTALLED_APPS]')
+    assert apps.split()[:2] == ["shop.apps.ShopConfig", "invoices"]
+    assert apps.count("shop") == apps.count("invoices") == 1
+
+
+def test_no_test_can_reach_a_running_stack(tmp_path):
+    """Whatever the environment says: the settings of the tests lead nowhere."""
+    code = "from django.conf import settings as s; print(s.DJANGO_PORT, s.EMAIL_URL, s.DATA_DIR)"
+    stack = {"DJANGO_PORT": "8000", "EMAIL_URL": "smtp://mail.example.com", "DATA_DIR": "/data"}
+    environment = os.environ | stack | {"DJANGO_SETTINGS_MODULE": "config.testing"}
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(
+        command, cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True
+    )
+    port, mail, data = result.stdout.split()
+    assert port == "1"
+    assert mail.startswith("filemail:")
+    assert data != "/data"
