@@ -19,7 +19,7 @@ from pathlib import Path
 TEMPLATE = Path(__file__).resolve().parents[3] / "template"
 MACHINE = os.uname().machine
 # As Go names it.
-PLATFORM = f"{sys.platform}_{ {'x86_64': 'amd64', 'aarch64': 'arm64'}.get(MACHINE, MACHINE)}"
+PLATFORM = f"{sys.platform}_{ {'x86_64': 'amd64', 'aarch64': 'arm64'}.get(MACHINE, MACHINE) }"
 TAG = "macosx_11_0_" if sys.platform == "darwin" else "manylinux_2_17_"
 
 # Answers as Go does, and "builds" a program that answers as process-compose does.
