@@ -81,7 +81,8 @@ def history(folder: Path, parts: Parts) -> list[tuple[str, str]]:
     Paths are relative to *folder*.
     """
     paths = [entry for part in parts.values() for entry in part["files"]]
-    options = ("--raw", "-z", "--no-abbrev", "--no-renames", "--relative", "--format=")
+    # -m: also what came to be in a merge.
+    options = ("-m", "--raw", "-z", "--no-abbrev", "--no-renames", "--relative", "--format=")
     listed = git(folder, "log", "--full-history", *options, "HEAD", "--", *paths).split("\0")
     return [
         (path, about.split()[3]) for about, path in zip(listed[:-1:2], listed[1::2], strict=True)

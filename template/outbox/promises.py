@@ -6,6 +6,7 @@ from datetime import datetime
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
+from . import kinds
 from .delivery import MAX_UNANSWERED
 from .models import Email
 
@@ -16,8 +17,11 @@ def promise(
     """Promise an e-mail to each of these users, due now or at ``not_before``.
 
     Call it in the transaction whose outcome the e-mails tell. A promise that was given before stays
-    as it is, so a step that runs twice promises once. ``kind`` is one that an app declares.
+    as it is, so a step that runs twice promises once. Raises `ValueError` for a ``kind`` that no
+    installed app declares: nobody could send it.
     """
+    if kind not in kinds.all_kinds():
+        raise ValueError(f"No installed app declares e-mails of the kind {kind!r}.")
     due = not_before or timezone.now()
     Email.objects.bulk_create(
         [

@@ -26,9 +26,10 @@ BATCH = 1000
 
 
 @receiver(user_signed_up)
-def hand_over(user: User, **kwargs: object) -> None:
+def hand_over(user: User, **kwargs: object) -> bool:
     """Publish the welcome e-mail's task. Raises `OperationalError` if Redis does not take it."""
     send_welcome_email.delay(user.pk)
+    return True
 
 
 @shared_task(

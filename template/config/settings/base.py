@@ -94,7 +94,7 @@ DATABASES = {
         url(
             "DATABASE_URL",
             f"sqlite:///{DATA_DIR / 'db.sqlite3'}",
-            schemes=("postgres", "sqlite", "mysql"),
+            schemes=("postgres", "postgresql", "sqlite"),
         )
     )
 }

@@ -28,6 +28,12 @@ def test_a_promise_given_twice_is_one(users):
     assert list(Email.objects.values_list("not_before", flat=True)) == [later] * 3
 
 
+def test_a_kind_that_nobody_declares_is_refused(users):
+    with pytest.raises(ValueError, match="No installed app declares e-mails of the kind 'welcom'"):
+        promises.promise([users[0].pk], "welcom")
+    assert not Email.objects.exists()
+
+
 def test_the_database_keeps_it_single_with_and_without_a_reference(users):
     for reference in ("", "42"):
         Email.objects.create(user=users[0], kind="welcome", reference=reference)
