@@ -152,11 +152,12 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help=f"{', '.join(names(parts))} (default: default)")
     options = parser.parse_args()
     try:
-        print(generate(options.target, options.names or ["default"], parts))
+        said = generate(options.target, options.names or ["default"], parts)
     except Refused as refusal:
         sys.exit(str(refusal))
     except OSError as error:
         sys.exit(f"{error.filename or options.target}: {error.strerror}. Nothing was written.")
+    print(said)
 
 
 if __name__ == "__main__":
