@@ -35,7 +35,7 @@ new *args:
 [group('generate')]
 [no-cd]
 update *args:
-    @python3 "{{ justfile_directory() }}/generate.py" update "$@"
+    @python3 "{{ justfile_directory() }}/update.py" "$@"
 
 # Run the tests of what is not in template/, but for the long ones of faults; arguments go to pytest
 [group('change')]

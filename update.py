@@ -1,6 +1,6 @@
 """Brings a project that Slipway made up to this clone's HEAD, as a merge by the project's own Git.
 
-    python3 generate.py update ../shop
+    python3 update.py ../shop
 
 A generated file is a file of a commit of this repository. So two trees are made, the template then
 and the template now, each with the parts only that the project has, and their difference is picked

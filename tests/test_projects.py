@@ -219,7 +219,7 @@ def test_an_update_runs(source, tmp_path):
     for path, text in newer.items():
         (template / path).write_text(text)
     commit(slipway)
-    said = project.dev("python3", str(slipway / "generate.py"), "update", ".").stdout
+    said = project.dev("python3", str(slipway / "update.py"), ".").stdout
     assert "uv.lock is not up to date" not in said
     assert {p: (project.folder / p).read_text() for p in newer} == newer
     assert (project.folder / "home" / "urls.py").read_text() == urls
