@@ -54,6 +54,8 @@ def promise(announcement_id: int) -> int:
     with transaction.atomic():
         # The lock keeps a repeated step from writing the same rows.
         announcement = Announcement.objects.select_for_update().get(pk=announcement_id)
+        if announcement.stopped_at:
+            return 0
         counts = promises.progress(KIND, announcement.reference)
         if counts.pop("promised") - sum(counts.values()) > 2 * CHUNK:
             return 0
@@ -78,6 +80,9 @@ def send_batch(reference: str, first: int, last: int) -> int:
 
     With a slow mail server it leaves the rest to `continue_announcements`.
     """
+    if Announcement.objects.filter(pk=reference).exclude(stopped_at=None).exists():
+        # One that failed when it was stopped, and may not have left. Nobody waits for it.
+        promises.withdraw_all(KIND, reference)
     emails = due().filter(kind=KIND, reference=reference, user_id__gte=first, user_id__lte=last)
     end, sent = time.monotonic() + BATCH_TIME, 0
     for user_id in list(emails.values_list("user_id", flat=True)):

@@ -40,6 +40,15 @@ def withdraw(user_id: int, kind: str, reference: str = "") -> bool:
     return bool(deleted)
 
 
+def withdraw_all(kind: str, reference: str = "") -> int:
+    """Take back every promise of this kind and reference whose e-mail has not left, and return how
+    many. Those that are being sent are left alone."""
+    deleted, _ = Email.objects.filter(
+        kind=kind, reference=reference, claim=None, unanswered=0, sent_at=None, failed_at=None
+    ).delete()
+    return deleted
+
+
 def retry(emails: QuerySet[Email]) -> int:
     """Make these e-mails due now, and return how many. Those sent or being sent are left alone."""
     now = timezone.now()

@@ -18,6 +18,7 @@ from accounts.models import User
 from accounts.signup import sign_up
 from announcements.models import KIND, Announcement
 from announcements.tasks import promise
+from outbox import promises
 from outbox.models import Email
 from tasks.emails import send_due_emails
 from tasks.fixtures import CeleryCommand, wait_until
@@ -90,6 +91,25 @@ def test_an_announcement_bears_it(celery: CeleryCommand, workers, server: MailSe
     wait_until(lambda: sent.count() == 25, "the last e-mail", timeout=60)
     assert len(server.taken) == 25
     assert time.monotonic() - start > 5  # it was slow
+
+
+def test_each_promise_is_kept_by_beat_and_a_worker(
+    celery: CeleryCommand, server: MailServer, every_second
+):
+    """With Celery alone, any kind and reference; what an app sends in bulk is left to that app."""
+    server.at.clear()
+    user = User.objects.create_user("ada@example.com", name="Ada")
+    promises.promise([user.pk], "newsletter", reference="1")
+    for reference in ("42", "43"):
+        promises.promise([user.pk], "invoice", reference=reference)
+    celery.worker()
+    celery("beat")
+
+    wait_until(lambda: Email.objects.exclude(sent_at=None).count() == 2, "the e-mails")
+    time.sleep(2)  # the next sweeps
+    subjects = [line for mail in server.taken for line in mail.splitlines() if "Subject" in line]
+    assert sorted(subjects) == ["Subject: invoice 42", "Subject: invoice 43"]
+    assert Email.objects.get(kind="newsletter").attempts == 0
 
 
 def test_one_worker_for_everything_sends_them_too(celery: CeleryCommand, server: MailServer):
