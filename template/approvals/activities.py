@@ -21,6 +21,11 @@ class DecisionInput:
     reason: str = ""
 
 
+def may_approve(user: User) -> bool:
+    """Whether somebody decides on what others ask for: staff with the permission."""
+    return user.is_staff and user.has_perm("approvals.add_decision")
+
+
 # A cancellation must not interrupt these between two statements, hence no_thread_cancel_exception.
 
 
@@ -30,11 +35,11 @@ def record_decision(input: DecisionInput) -> str:
 
     Fails for good if the approver may not decide: whoever can reach Temporal could ask for this.
     """
-    approver = User.objects.filter(pk=input.approver_id, is_staff=True, is_active=True).first()
+    approver = User.objects.filter(pk=input.approver_id).first()
     with transaction.atomic():
         # The lock is for databases that have one; SQLite lets only one write at a time anyway.
         request = ApprovalRequest.objects.select_for_update().get(pk=input.request_id)
-        if approver is None or approver == request.requester:
+        if not approver or not may_approve(approver) or approver == request.requester:
             raise ApplicationError(
                 f"User {input.approver_id} may not decide on request {request.pk}.",
                 type="NotAllowed",

@@ -14,6 +14,9 @@ class ApprovalRequest(models.Model):
     requester = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
     what = models.CharField("what do you need?", max_length=200)
     state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    token = models.UUIDField(
+        null=True, unique=True, editable=False, help_text="Of the form: sent twice, it asks once."
+    )
     asked_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -3,9 +3,10 @@
 from temporalio import activity
 
 from accounts.models import User
-from outbox.delivery import deliver
 from outbox.promises import promise
+from workflows.emails import EmailInput, deliver_emails
 
+from .activities import may_approve
 from .emails import REMINDER
 from .models import ApprovalRequest
 
@@ -14,8 +15,7 @@ from .models import ApprovalRequest
 def remind_approvers(request_id: int) -> None:
     """Write to everybody who may decide. The outbox keeps what cannot be sent now."""
     request = ApprovalRequest.objects.get(pk=request_id)
-    approvers = User.objects.filter(is_staff=True, is_active=True).exclude(pk=request.requester_id)
-    approver_ids = list(approvers.values_list("pk", flat=True))
+    staff = User.objects.filter(is_staff=True, is_active=True).exclude(pk=request.requester_id)
+    approver_ids = [user.pk for user in staff if may_approve(user)]
     promise(approver_ids, REMINDER, reference=str(request.pk))
-    for approver_id in approver_ids:
-        deliver(approver_id, REMINDER, str(request.pk))
+    deliver_emails([EmailInput(approver, REMINDER, str(request.pk)) for approver in approver_ids])

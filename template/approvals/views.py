@@ -3,7 +3,7 @@ import logging
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -13,7 +13,7 @@ from temporalio.client import WorkflowUpdateFailedError
 
 from workflows import client
 
-from .activities import DecisionInput
+from .activities import DecisionInput, may_approve
 from .forms import DecisionForm, RequestForm
 from .models import ApprovalRequest
 from .start import decide, start_approval
@@ -48,9 +48,9 @@ def requests(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def detail(request: HttpRequest, request_id: int) -> HttpResponse:
-    """One request. Staff decide here, though nobody on their own request."""
+    """One request. Who may approve decides here, though nobody on their own request."""
     approval = get_object_or_404(_visible(request), pk=request_id)
-    may_decide = request.user.is_staff and approval.requester != request.user
+    may_decide = may_approve(request.user) and approval.requester != request.user
     if request.method == "POST" and not may_decide:
         raise PermissionDenied
     form = DecisionForm(request.POST or None)
@@ -70,8 +70,16 @@ def _visible(request: HttpRequest) -> QuerySet[ApprovalRequest]:
 def _ask(request: HttpRequest, form: RequestForm) -> None:
     approval = form.save(commit=False)
     approval.requester = request.user
-    with transaction.atomic(durable=True):  # committed now, so that a worker finds it
-        approval.save()
+    approval.token = form.cleaned_data["token"]
+    try:
+        with transaction.atomic(durable=True):  # committed now, so that a worker finds it
+            approval.save()
+    except IntegrityError:
+        # The same form once more, as by a double click.
+        if not ApprovalRequest.objects.filter(token=approval.token).exists():
+            raise
+        messages.info(request, "You have asked already.")
+        return
     try:
         start_approval(approval)
     except client.UNAVAILABLE as error:
@@ -80,7 +88,7 @@ def _ask(request: HttpRequest, form: RequestForm) -> None:
             request, "You have asked, but it is held up: Temporal does not take it yet."
         )
     else:
-        messages.success(request, "You have asked. Somebody of the staff decides.")
+        messages.success(request, "You have asked. Somebody else decides.")
 
 
 def _decide(request: HttpRequest, approval: ApprovalRequest, form: DecisionForm) -> None:

@@ -10,7 +10,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from workflows.emails import mail_queue
+    from workflows.emails import SEND_TIMEOUT, mail_queue
 
     from .activities import DecisionInput, expire_request, record_decision
     from .reminders import remind_approvers
@@ -82,7 +82,7 @@ class ApprovalWorkflow:
                 remind_approvers,
                 self._input.request_id,
                 task_queue=mail_queue(workflow.info().task_queue),
-                start_to_close_timeout=timedelta(minutes=10),
+                start_to_close_timeout=SEND_TIMEOUT,
                 retry_policy=RetryPolicy(maximum_attempts=3),
             )
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,8 @@ from accounts.models import User
 
 # Rows between two heartbeats.
 CHUNK = 1000
+# The workflow's id names the file, and whoever reaches Temporal can start one with any id.
+NAME = re.compile(r"[\w-]+")
 
 
 @dataclass
@@ -39,7 +42,9 @@ class Progress:
 
 
 def path(name: str) -> Path:
-    """Where the finished file is."""
+    """Where the finished file is. Raises `ApplicationError` for a name that leads elsewhere."""
+    if not NAME.fullmatch(name):
+        raise ApplicationError(f"{name!r} is no name for a file.", non_retryable=True)
     return settings.DATA_DIR / "exports" / f"{name}.csv"
 
 

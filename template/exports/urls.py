@@ -5,6 +5,6 @@ from . import views
 app_name = "exports"
 urlpatterns = [
     path("", views.exports, name="list"),
-    path("<slug:export_id>/cancel/", views.cancel, name="cancel"),
-    path("<slug:export_id>/download/", views.download, name="download"),
+    path("<uuid:export_id>/cancel/", views.cancel, name="cancel"),
+    path("<uuid:export_id>/download/", views.download, name="download"),
 ]

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
 
 from workflows import client
 
@@ -21,11 +22,16 @@ from .workflow import ExportWorkflow
 logger = logging.getLogger(__name__)
 
 
+# Whoever may see all users may export them. Staff without this permission see the page alone.
+PERMISSION = "accounts.view_user"
+PREFIX = "export-"
+
+
 @dataclass
 class Export:
     """One line of the page."""
 
-    id: str
+    id: uuid.UUID
     status: str
     started_at: object
     rows: int
@@ -37,11 +43,13 @@ class Export:
 @require_http_methods(["GET", "HEAD", "POST"])
 def exports(request: HttpRequest) -> HttpResponse:
     """The last exports, as Temporal knows them, and a button for the next."""
-    _require_staff(request)
+    if not request.user.is_staff:
+        raise PermissionDenied
     if request.method == "POST":
+        _require_permission(request)
         _start(request)
         return redirect("exports:list")
-    context = {}
+    context = {"may_export": request.user.has_perm(PERMISSION)}
     try:
         context["exports"] = client.call(_last_exports)
     except client.UNAVAILABLE as error:
@@ -53,11 +61,11 @@ def exports(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
-def cancel(request: HttpRequest, export_id: str) -> HttpResponse:
-    """Ask the workflow to stop. It tidies up first."""
-    _require_staff(request)
+def cancel(request: HttpRequest, export_id: uuid.UUID) -> HttpResponse:
+    """Ask the workflow to stop. It tidies up first. No other workflow can be stopped here."""
+    _require_permission(request)
     try:
-        client.call(lambda temporal: temporal.get_workflow_handle(export_id).cancel())
+        client.call(lambda temporal: _cancel(temporal, workflow_id(export_id)))
     except client.UNAVAILABLE as error:
         logger.warning("%s cannot be cancelled: %s", export_id, error)
         messages.warning(request, "It could not be cancelled: Temporal does not take it now.")
@@ -66,17 +74,21 @@ def cancel(request: HttpRequest, export_id: str) -> HttpResponse:
 
 @login_required
 @require_safe
-def download(request: HttpRequest, export_id: str) -> FileResponse:
+def download(request: HttpRequest, export_id: uuid.UUID) -> FileResponse:
     """The finished file."""
-    _require_staff(request)
+    _require_permission(request)
     try:
-        return FileResponse(path(export_id).open("rb"), as_attachment=True)
+        return FileResponse(path(workflow_id(export_id)).open("rb"), as_attachment=True)
     except FileNotFoundError:
         raise Http404 from None
 
 
-def _require_staff(request: HttpRequest) -> None:
-    if not request.user.is_staff:
+def workflow_id(export_id: uuid.UUID) -> str:
+    return f"{PREFIX}{export_id}"
+
+
+def _require_permission(request: HttpRequest) -> None:
+    if not (request.user.is_staff and request.user.has_perm(PERMISSION)):
         raise PermissionDenied
 
 
@@ -86,7 +98,7 @@ def _start(request: HttpRequest) -> None:
             lambda temporal: temporal.start_workflow(
                 ExportWorkflow.run,
                 ExportInput(until=timezone.now()),
-                id=f"export-{uuid.uuid4()}",
+                id=workflow_id(uuid.uuid4()),
                 task_queue=settings.TEMPORAL_TASK_QUEUE,
             )
         )
@@ -95,12 +107,25 @@ def _start(request: HttpRequest) -> None:
         messages.warning(request, "The export was not started: Temporal does not take it now.")
 
 
+async def _cancel(temporal: Client, id: str) -> None:
+    handle = temporal.get_workflow_handle(id)
+    try:
+        description = await handle.describe()
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise Http404 from None
+        raise
+    if description.workflow_type != ExportWorkflow.__name__:
+        raise Http404
+    await handle.cancel()
+
+
 async def _last_exports(temporal: Client) -> list[Export]:
     query = f'WorkflowType = "{ExportWorkflow.__name__}"'
     found = [workflow async for workflow in temporal.list_workflows(query, limit=10)]
     return [
         Export(
-            id=workflow.id,
+            id=export_id,
             status=workflow.status.name.lower().replace("_", " "),
             started_at=workflow.start_time,
             rows=await _rows(temporal, workflow.id)
@@ -109,7 +134,17 @@ async def _last_exports(temporal: Client) -> list[Export]:
             has_file=path(workflow.id).exists(),
         )
         for workflow in found
+        if (export_id := _export_id(workflow.id))
     ]
+
+
+def _export_id(workflow_id: str) -> uuid.UUID | None:
+    """What stands in our addresses for it; None for one that was started in another way."""
+    try:
+        export_id = uuid.UUID(workflow_id.removeprefix(PREFIX))
+    except ValueError:
+        return None
+    return export_id if f"{PREFIX}{export_id}" == workflow_id else None
 
 
 async def _rows(temporal: Client, workflow_id: str) -> int:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
+from django.utils.text import Truncator
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
@@ -38,7 +39,7 @@ class Step:
 def reserve_stock(step: Step) -> None:
     """Set the ordered quantity aside."""
     with transaction.atomic():
-        order = _order(step)
+        order = _unstopped(step)
         reservation, created = Reservation.objects.get_or_create(
             key=step.key,
             defaults={"order": order, "product": order.product, "quantity": order.quantity},
@@ -73,7 +74,7 @@ def release_stock(step: Step) -> None:
 @activity.defn(no_thread_cancel_exception=True)
 def charge(step: Step) -> None:
     """Take the money."""
-    order = _order(step)
+    order = _unstopped(step)
     try:
         payments.charge(step.key, order.amount)
     except payments.Declined as error:
@@ -91,7 +92,7 @@ def refund(step: Step) -> None:
 def ship(step: Step) -> None:
     """Tell the carrier to fetch the parcel."""
     with transaction.atomic():
-        order = _order(step)
+        order = _unstopped(step)
         if NO_DELIVERY in order.address:
             raise _refused(f"the carrier does not go to {NO_DELIVERY}")
         shipment, _ = Shipment.objects.get_or_create(
@@ -120,13 +121,23 @@ def recall_shipment(step: Step) -> None:
 @activity.defn(no_thread_cancel_exception=True)
 def cancel_order(order_id: int, reason: str) -> None:
     """Say on the order why it was cancelled, once everything is taken back."""
-    Order.objects.filter(pk=order_id).update(state=Order.State.CANCELLED, reason=reason)
+    bound = Order._meta.get_field("reason").max_length
+    Order.objects.filter(pk=order_id).update(
+        state=Order.State.CANCELLED, reason=Truncator(reason).chars(bound)
+    )
 
 
 def _order(step: Step) -> Order:
     order = Order.objects.select_related("product").filter(pk=step.order_id).first()
     if order is None:
         raise _refused(f"there is no order {step.order_id}")
+    return order
+
+
+def _unstopped(step: Step) -> Order:
+    order = _order(step)
+    if order.state == Order.State.STOPPED:
+        raise _refused("it was stopped")
     return order
 
 

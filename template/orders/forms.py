@@ -1,9 +1,14 @@
+from uuid import uuid4
+
 from django import forms
 
 from .models import Order, Product
 
 
 class OrderForm(forms.ModelForm):
+    # Another one for each form that is shown: by it, a form that is sent twice is known.
+    token = forms.UUIDField(initial=uuid4, widget=forms.HiddenInput)
+
     class Meta:
         model = Order
         fields = ["product", "quantity", "address"]

@@ -30,6 +30,10 @@ class Order(models.Model):
         PAID = "paid"
         SHIPPED = "shipped"
         CANCELLED = "cancelled"
+        # Its workflow was terminated. Nothing moves it until somebody decides, in the admin.
+        STOPPED = "stopped"
+
+    UNFINISHED = (State.PLACED, State.RESERVED, State.PAID)
 
     customer = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
     product = models.ForeignKey(Product, on_delete=models.PROTECT)
@@ -37,7 +41,10 @@ class Order(models.Model):
     amount = models.DecimalField(max_digits=10, decimal_places=2)
     address = models.CharField("ship to", max_length=200)
     state = models.CharField(max_length=10, choices=State, default=State.PLACED)
-    reason = models.CharField(max_length=200, blank=True, help_text="Why it was cancelled.")
+    reason = models.CharField(max_length=200, blank=True, help_text="What the customer reads.")
+    token = models.UUIDField(
+        null=True, unique=True, editable=False, help_text="Of the form: sent twice, it is one order"
+    )
     placed_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -1,4 +1,4 @@
-"""A payment provider that is a folder, in the place of one on the internet.
+"""A payment provider that is a folder, in the place of one on the internet. For development.
 
 As with a real one, each charge has an idempotency key: the same key never charges twice. A refund
 for a charge that never came is remembered too, so that one that comes late is refused.
@@ -20,12 +20,21 @@ def folder() -> Path:
     return settings.DATA_DIR / "payments"
 
 
+def refusal() -> str:
+    """Why nobody can pay here, or nothing. It would give goods away where they are real."""
+    if settings.DEBUG:
+        return ""
+    return "This shop is an example for development: no payment is real (orders/payments.py)."
+
+
 class Declined(Exception):
     """The provider will not take this payment. Trying again does not help."""
 
 
 def charge(key: str, amount: Decimal) -> None:
     """Take ``amount`` from the card, once for each key. Raises `Declined`."""
+    if refusal():
+        raise Declined(refusal())
     if amount > CARD_LIMIT:
         raise Declined(f"the card's limit is {CARD_LIMIT}")
     written = _write_once(_file(key), {"key": key, "amount": str(amount)})

@@ -1,11 +1,22 @@
-"""Starts the workflow of an order."""
+"""Starts the workflow of an order, and sees to orders whose workflow has ended too early."""
 
+import contextlib
+import logging
 from datetime import datetime
 
+from django.conf import settings
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
 from workflows import client
+from workflows.observe import observe
 
 from .models import Order
-from .workflow import OrderInput, OrderWorkflow
+from .workflow import OrderInput, OrderWorkflow, TakeBackWorkflow
+
+# What a customer reads.
+STOPPED = "it was stopped, and somebody looks at it"
+
+logger = logging.getLogger(__name__)
 
 
 def workflow_id(order_id: int) -> str:
@@ -26,7 +37,40 @@ def start_order(order: Order) -> None:
     )
 
 
+def take_back(order: Order) -> None:
+    """Start `TakeBackWorkflow` for an order whose own workflow has ended too early.
+
+    Nothing is started while a workflow of this order runs. Raises what `client.call` does.
+    """
+    with contextlib.suppress(WorkflowAlreadyStartedError):
+        client.call(
+            lambda temporal: temporal.start_workflow(
+                TakeBackWorkflow.run,
+                OrderInput(order.pk, order.customer_id),
+                id=workflow_id(order.pk),
+                task_queue=settings.TEMPORAL_TASK_QUEUE,
+                static_summary=f"Take back order {order.pk}",
+            )
+        )
+
+
 def start_missing(since: datetime) -> None:
-    """Start what was placed before ``since`` while Temporal was down."""
-    for order in Order.objects.filter(state=Order.State.PLACED, placed_at__lte=since)[:500]:
-        start_order(order)
+    """See to the orders placed before ``since`` that no workflow moves, the oldest first.
+
+    Temporal was down: start it. Its workflow was cancelled and did not take everything back: do so.
+    Somebody terminated it, or Temporal has lost it: it is stopped, and a person decides. Nothing
+    is charged then, whatever becomes of Temporal's memory of it.
+    """
+    unfinished = Order.objects.filter(state__in=Order.UNFINISHED)
+    for order in unfinished.filter(placed_at__lte=since).order_by("pk")[:500]:
+        seen = observe(workflow_id(order.pk))
+        if seen and seen.status in ("running", "continued as new"):
+            continue
+        if not seen and order.state == Order.State.PLACED:
+            start_order(order)
+        elif seen and seen.status == "canceled":
+            if unfinished.filter(pk=order.pk).exists():  # it may have ended well meanwhile
+                take_back(order)
+        elif unfinished.filter(pk=order.pk).update(state=Order.State.STOPPED, reason=STOPPED):
+            end = seen.status if seen else "lost"
+            logger.error("%s is stopped: its workflow is %s.", order, end)

@@ -2,18 +2,18 @@ import logging
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from workflows import client
 
+from . import payments
 from .activities import NO_DELIVERY
 from .forms import OrderForm
 from .models import Order, Product
-from .payments import CARD_LIMIT
 from .start import start_order
 
 logger = logging.getLogger(__name__)
@@ -27,6 +27,9 @@ def orders(request: HttpRequest) -> HttpResponse:
 
     From the database alone: the page is there without Temporal too.
     """
+    refusal = payments.refusal()
+    if request.method == "POST" and refusal:
+        return HttpResponseForbidden(refusal)
     form = OrderForm(request.POST or None)
     if form.is_valid():
         _place(request, form)
@@ -36,9 +39,10 @@ def orders(request: HttpRequest) -> HttpResponse:
         placed = placed.filter(customer=request.user)
     context = {
         "form": form,
+        "refusal": refusal,
         "orders": placed[:50],
         "products": Product.objects.all(),
-        "card_limit": CARD_LIMIT,
+        "card_limit": payments.CARD_LIMIT,
         "no_delivery": NO_DELIVERY,
     }
     template = "orders/_orders.html" if request.htmx else "orders/list.html"
@@ -49,8 +53,16 @@ def _place(request: HttpRequest, form: OrderForm) -> None:
     order = form.save(commit=False)
     order.customer = request.user
     order.amount = order.product.price * order.quantity
-    with transaction.atomic(durable=True):  # committed now, so that a worker finds it
-        order.save()
+    order.token = form.cleaned_data["token"]
+    try:
+        with transaction.atomic(durable=True):  # committed now, so that a worker finds it
+            order.save()
+    except IntegrityError:
+        # The same form once more, as by a double click.
+        if not Order.objects.filter(token=order.token).exists():
+            raise
+        messages.info(request, "It was placed already, and is not placed twice.")
+        return
     try:
         start_order(order)
     except client.UNAVAILABLE as error:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from workflows.emails import EmailInput, mail_queue, send_email
+    from workflows.emails import SEND_TIMEOUT, EmailInput, mail_queue, send_email
 
     from .activities import (
         Step,
@@ -36,12 +36,17 @@ class OrderInput:
     customer_id: int = 0
 
 
+# What a customer reads. The worker's log has the details.
+CALLED_OFF = "it was called off"
+FAILED = "something went wrong on our side"
+
+
 @workflow.defn
 class OrderWorkflow:
     """Reserve stock, charge, ship, and send a receipt.
 
     Returns ``shipped``, or ``cancelled`` with nothing left behind. Cancelling the workflow cancels
-    the order.
+    the order, until it is shipped.
     """
 
     def __init__(self) -> None:
@@ -54,7 +59,7 @@ class OrderWorkflow:
             await self._do(input, "charge", charge, undo=refund)
             await self._do(input, "ship", ship, undo=recall_shipment)
         except (ActivityError, asyncio.CancelledError) as error:
-            await self._take_back(input, _reason(error))
+            await _to_the_end(_take_back(input, self._compensations, _reason(error)))
             if is_cancelled_exception(error):
                 raise
             return "cancelled"
@@ -65,48 +70,74 @@ class OrderWorkflow:
         return "shipped"
 
     async def _do(self, input: OrderInput, name: str, step: Callable, *, undo: Callable) -> None:
-        key = f"{workflow.info().workflow_id}/{name}"
         # Before the step and not after it: a step that fails may have had its effect.
-        self._compensations.append((undo, Step(input.order_id, key)))
+        self._compensations.append((undo, _step(input, name)))
         await workflow.execute_activity(
             step,
-            Step(input.order_id, key),
+            _step(input, name),
             start_to_close_timeout=timedelta(seconds=5),
             schedule_to_close_timeout=PATIENCE,
         )
 
-    async def _take_back(self, input: OrderInput, reason: str) -> None:
-        # Tried until they are done, the last step first.
-        for undo, step in reversed(self._compensations):
-            await workflow.execute_activity(
-                undo,
-                step,
-                start_to_close_timeout=timedelta(seconds=5),
-                retry_policy=RetryPolicy(maximum_interval=timedelta(minutes=1)),
-            )
-        await workflow.execute_activity(
-            cancel_order,
-            args=[input.order_id, reason],
-            start_to_close_timeout=timedelta(seconds=5),
-            retry_policy=RetryPolicy(maximum_interval=timedelta(minutes=1)),
-        )
-
     async def _send_receipt(self, input: OrderInput) -> None:
-        # The parcel is on its way; an address that refuses e-mails does not bring it back.
-        with contextlib.suppress(ActivityError):
+        # The parcel is on its way; an address that refuses e-mails does not bring it back, and who
+        # calls the order off now is too late. The outbox keeps the receipt.
+        with contextlib.suppress(ActivityError, asyncio.CancelledError):
             await workflow.execute_activity(
                 send_email,
                 EmailInput(input.customer_id, RECEIPT, str(input.order_id)),
                 task_queue=mail_queue(workflow.info().task_queue),
-                start_to_close_timeout=timedelta(minutes=3),
+                start_to_close_timeout=SEND_TIMEOUT,
             )
+
+
+@workflow.defn
+class TakeBackWorkflow:
+    """Take back whatever an order has had, after its workflow was cut short.
+
+    It runs under the id of that workflow, whose steps it takes back.
+    """
+
+    @workflow.run
+    async def run(self, input: OrderInput) -> str:
+        steps = [("reserve", release_stock), ("charge", refund), ("ship", recall_shipment)]
+        undo_all = [(undo, _step(input, name)) for name, undo in steps]
+        await _to_the_end(_take_back(input, undo_all, CALLED_OFF))
+        return "cancelled"
+
+
+def _step(input: OrderInput, name: str) -> Step:
+    return Step(input.order_id, f"{workflow.info().workflow_id}/{name}")
+
+
+async def _take_back(
+    input: OrderInput, compensations: Sequence[tuple[Callable, Step]], reason: str
+) -> None:
+    """Undo these steps, the last one first, each tried until it is done."""
+    undo_all = [(undo, [step]) for undo, step in reversed(compensations)]
+    for undo, arguments in [*undo_all, (cancel_order, [input.order_id, reason])]:
+        await workflow.execute_activity(
+            undo,
+            args=arguments,
+            start_to_close_timeout=timedelta(seconds=5),
+            retry_policy=RetryPolicy(maximum_interval=timedelta(minutes=1)),
+        )
+
+
+async def _to_the_end(work: Coroutine) -> None:
+    """Await all of it, also if the workflow is cancelled meanwhile: half of it would be worse."""
+    task = asyncio.create_task(work)
+    while not task.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
+    await task
 
 
 def _reason(error: BaseException) -> str:
     if is_cancelled_exception(error):
-        return "it was called off"
-    if isinstance(error, ActivityError) and isinstance(error.cause, ApplicationError):
-        if error.cause.type == "Refused":
+        return CALLED_OFF
+    if isinstance(error, ActivityError):
+        if isinstance(error.cause, ApplicationError) and error.cause.type == "Refused":
             return error.cause.message
-        return f"{error.activity_type} failed: {error.cause.message}"
-    return "a step took too long"
+        workflow.logger.error("%s failed for good: %s", error.activity_type, error.cause)
+    return FAILED

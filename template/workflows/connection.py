@@ -66,6 +66,6 @@ def _check(name: str, value: str) -> None:
     if name == "TEMPORAL_ADDRESS":
         match = _ADDRESS.fullmatch(value)
         if not match or not 1 <= int(match[1]) <= 65535:
-            raise malformed(name, value, "a host and a port such as localhost:7233")
+            raise malformed(name, value, "a host and a port such as 127.0.0.1:7233")
     elif (name == "TEMPORAL_CONFIG_FILE" or name.endswith("_PATH")) and not Path(value).is_file():
         raise malformed(name, value, "a file that exists")

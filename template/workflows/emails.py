@@ -1,5 +1,7 @@
 """Sending e-mails from workflows, by way of the outbox."""
 
+import logging
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -7,6 +9,15 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from outbox.delivery import State, bring_forward, deliver
+from outbox.smtp import ANSWER_TIMEOUT
+
+# How long an activity may take that sends one e-mail: a mail server may need ten minutes to answer.
+# The outbox's claim is longer than that too, so nobody else sends it meanwhile.
+SEND_TIMEOUT = timedelta(seconds=ANSWER_TIMEOUT + 120)
+# Seconds after which `deliver_emails` begins no other e-mail.
+ENOUGH = 30
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -48,6 +59,13 @@ def send_email(input: EmailInput) -> str:
             type="EmailFailed",
             non_retryable=True,
         )
+    if delivery.state is State.UNKNOWN:
+        raise ApplicationError(
+            f"{about} left, and the mail server never said whether it took it. It is not sent"
+            " again, unless somebody says so in the admin.",
+            type="EmailUnknown",
+            non_retryable=True,
+        )
     if delivery.state is State.WAITING:
         raise ApplicationError(
             f"{about} could not be sent yet.",
@@ -60,12 +78,20 @@ def send_email(input: EmailInput) -> str:
 
 @activity.defn(no_thread_cancel_exception=True)
 def deliver_emails(emails: list[EmailInput]) -> int:
-    """Send those e-mails that are still due, and return how many were sent."""
-    sent = 0
+    """Send those e-mails that are still due, for half a minute; return how many were sent.
+
+    The rest stay due, for the next sweep, and so does one that cannot be composed. Run it on
+    `mail_queue`, with `SEND_TIMEOUT`: the last one may wait for the mail server as long as any.
+    """
+    sent, end = 0, time.monotonic() + ENOUGH
     for email in emails:
-        if activity.is_worker_shutdown():
-            break  # the rows stay due
+        if activity.is_worker_shutdown() or activity.is_cancelled() or time.monotonic() > end:
+            break
         activity.heartbeat()
-        delivery = deliver(email.user_id, email.kind, email.reference)
+        try:
+            delivery = deliver(email.user_id, email.kind, email.reference)
+        except Exception:
+            logger.exception("%s is put off.", email)
+            continue
         sent += delivery.state is State.SENT
     return sent

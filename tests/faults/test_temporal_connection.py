@@ -20,8 +20,8 @@ def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_defaults_are_the_development_server():
-    assert connect_options("localhost:7233") == {
-        "target_host": "localhost:7233",
+    assert connect_options("127.0.0.1:7233") == {
+        "target_host": "127.0.0.1:7233",
         "namespace": "default",
     }
 
@@ -30,7 +30,7 @@ def test_variables_are_honoured(monkeypatch):
     monkeypatch.setenv("TEMPORAL_ADDRESS", "shop.abc.tmprl.cloud:7233")
     monkeypatch.setenv("TEMPORAL_NAMESPACE", "shop.abc")
     monkeypatch.setenv("TEMPORAL_API_KEY", "key")
-    assert connect_options("localhost:7233") == {
+    assert connect_options("127.0.0.1:7233") == {
         "target_host": "shop.abc.tmprl.cloud:7233",
         "namespace": "shop.abc",
         "api_key": "key",
@@ -43,16 +43,16 @@ def test_variables_are_honoured(monkeypatch):
 )
 def test_a_blank_variable_is_not_set(monkeypatch, name):
     monkeypatch.setenv(name, " ")
-    assert connect_options("localhost:7233") == connect_options("localhost:7233")
-    assert set(connect_options("localhost:7233")) == {"target_host", "namespace"}
+    assert connect_options("127.0.0.1:7233") == connect_options("127.0.0.1:7233")
+    assert set(connect_options("127.0.0.1:7233")) == {"target_host", "namespace"}
 
 
 @pytest.mark.parametrize(
     ("name", "value", "form"),
     [
-        ("TEMPORAL_ADDRESS", "localhost", "localhost:7233"),
-        ("TEMPORAL_ADDRESS", "http://localhost:7233", "localhost:7233"),
-        ("TEMPORAL_ADDRESS", "localhost:99999", "localhost:7233"),
+        ("TEMPORAL_ADDRESS", "localhost", "127.0.0.1:7233"),
+        ("TEMPORAL_ADDRESS", "http://localhost:7233", "127.0.0.1:7233"),
+        ("TEMPORAL_ADDRESS", "localhost:99999", "127.0.0.1:7233"),
         ("TEMPORAL_TLS", "maybe", "true or false"),
         ("TEMPORAL_TLS_CLIENT_CERT_PATH", "/no/such/file", "a file that exists"),
         ("TEMPORAL_CONFIG_FILE", "/no/such/file", "a file that exists"),
@@ -61,7 +61,7 @@ def test_a_blank_variable_is_not_set(monkeypatch, name):
 def test_a_malformed_variable_is_named(monkeypatch, name, value, form):
     monkeypatch.setenv(name, value)
     with pytest.raises(ImproperlyConfigured, match=name) as raised:
-        connect_options("localhost:7233")
+        connect_options("127.0.0.1:7233")
     assert value in str(raised.value)
     assert form in str(raised.value)
 
@@ -72,9 +72,9 @@ def test_the_developers_own_configuration_is_not_read_unless_asked_for(monkeypat
     file.write_text('[profile.default]\naddress = "cloud:7233"\napi_key = "secret"\n')
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    assert connect_options("localhost:7233")["target_host"] == "localhost:7233"
+    assert connect_options("127.0.0.1:7233")["target_host"] == "127.0.0.1:7233"
     monkeypatch.setenv("TEMPORAL_CONFIG_FILE", str(file))
-    assert connect_options("localhost:7233")["target_host"] == "cloud:7233"
+    assert connect_options("127.0.0.1:7233")["target_host"] == "cloud:7233"
 
 
 def test_error_reports_do_not_show_the_key(settings):
@@ -85,7 +85,7 @@ def test_error_reports_do_not_show_the_key(settings):
 def test_an_unknown_profile_is_named(monkeypatch):
     monkeypatch.setenv("TEMPORAL_PROFILE", "nobody")
     with pytest.raises(ImproperlyConfigured, match=r"TEMPORAL_PROFILE.*nobody"):
-        connect_options("localhost:7233")
+        connect_options("127.0.0.1:7233")
 
 
 def test_a_command_ends_with_one_line():
@@ -100,3 +100,9 @@ def test_a_command_ends_with_one_line():
     assert result.returncode != 0
     assert result.stderr.count("\n") == 1
     assert "TEMPORAL_ADDRESS=nowhere is not a host and a port" in result.stderr
+
+
+def test_by_default_clients_go_where_the_server_listens_and_browsers_to_localhost(settings):
+    """On ::1, which localhost may mean too, another program can listen."""
+    assert settings.TEMPORAL_API_OPTIONS["target_host"] == "127.0.0.1:1"
+    assert settings.TEMPORAL_UI_URL == "http://localhost:1"

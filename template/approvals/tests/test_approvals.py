@@ -1,6 +1,10 @@
 """`ApprovalWorkflow` and its pages: who may decide, when, and what is left to read later."""
 
+import re
+import uuid
+
 import pytest
+from django.contrib.auth.models import Permission
 from django.core import mail
 from django.test import Client
 from django.urls import reverse
@@ -15,7 +19,13 @@ from workflows.fixtures import Temporal
 
 @pytest.fixture
 def approver(staff: User) -> User:
-    return staff
+    return permitted(staff)
+
+
+def permitted(user: User) -> User:
+    """Let somebody of the staff decide."""
+    user.user_permissions.add(Permission.objects.get(codename="add_decision"))
+    return user
 
 
 @pytest.fixture
@@ -34,12 +44,16 @@ def post_decision(client: Client, user: User, request: ApprovalRequest, answer: 
     return client.post(page, {"answer": answer, "reason": reason}, follow=True)
 
 
+def form(what: str) -> dict[str, object]:
+    return {"what": what, "token": uuid.uuid4()}
+
+
 @pytest.mark.parametrize(("answer", "state"), [("approve", "approved"), ("reject", "rejected")])
 def test_somebody_of_the_staff_decides_on_the_page(
     temporal, workers, client, user, approver, answer, state
 ):
     client.force_login(user)
-    page = client.post(reverse("approvals:list"), {"what": "A new chair"}, follow=True)
+    page = client.post(reverse("approvals:list"), form("A new chair"), follow=True)
     assert "waiting" in page.content.decode()
     request = ApprovalRequest.objects.get()
 
@@ -57,6 +71,8 @@ def test_somebody_of_the_staff_decides_on_the_page(
 
 def test_nobody_decides_in_time(temporal, workers, request_, approver, user):
     User.objects.filter(pk=user.pk).update(is_staff=True)
+    permitted(user)
+    User.objects.create_user("alan@example.com", name="Alan", is_staff=True)  # may only look
     start_approval(request_)
     assert outcome(temporal, request_) == "expired"
     request_.refresh_from_db()
@@ -77,9 +93,31 @@ def test_who_is_not_staff_may_not_decide(workers, client, request_):
     assert request_.state == "waiting"
 
 
+def test_staff_see_it_and_decide_only_with_the_permission(workers, client, request_, staff):
+    start_approval(request_)
+    assert post_decision(client, staff, request_, "approve").status_code == 403
+    page = client.get(reverse("approvals:detail", args=[request_.pk])).content.decode()
+    assert "A new chair" in page
+    assert "Approve</button>" not in page
+    permitted(staff)
+    assert "It is approved." in post_decision(client, staff, request_, "approve").content.decode()
+
+
+def test_a_double_click_asks_once(client, user):
+    client.force_login(user)
+    page = reverse("approvals:list")
+    token = re.search(r'name="token" value="([^"]+)"', client.get(page).content.decode())[1]
+    for answer in ("held up", "You have asked already."):
+        posted = client.post(page, {"what": "A lamp", "token": token}, follow=True)
+        assert answer in posted.content.decode()
+    assert ApprovalRequest.objects.count() == 1
+    assert token not in client.get(page).content.decode()
+
+
 def test_nobody_decides_on_their_own_request(workers, client, request_, user):
     user.is_staff = True
     user.save()
+    permitted(user)
     start_approval(request_)
     assert post_decision(client, user, request_, "approve").status_code == 403
     # Nor behind the page's back.
@@ -92,8 +130,10 @@ def test_nobody_decides_on_their_own_request(workers, client, request_, user):
 def test_a_forged_approver_is_refused(workers, request_):
     """Whoever reaches Temporal can send an update, with any id in it."""
     eve = User.objects.create_user("eve@example.com", name="Eve")
+    alan = User.objects.create_user("alan@example.com", name="Alan", is_staff=True)
+    permitted(eve)
     start_approval(request_)
-    for forged in (eve.pk, 404):
+    for forged in (eve.pk, alan.pk, 404):
         with pytest.raises(WorkflowUpdateFailedError):
             decide(DecisionInput(request_.pk, forged, approved=True))
     assert not Decision.objects.exists()
@@ -120,7 +160,7 @@ def test_a_second_click_changes_nothing(workers, client, request_, approver):
 
 
 def test_a_second_decision_does_not_replace_the_first(workers, client, request_, approver):
-    other = User.objects.create_user("alan@example.com", name="Alan", is_staff=True)
+    other = permitted(User.objects.create_user("alan@example.com", name="Alan", is_staff=True))
     start_approval(request_)
     post_decision(client, approver, request_, "approve")
     page = post_decision(client, other, request_, "reject", "no")
@@ -141,7 +181,7 @@ def test_the_pages_need_no_worker(real_temporal, transactional_db, client, reque
 
 def test_the_pages_need_no_temporal(client, request_, approver):
     client.force_login(approver)
-    page = client.post(reverse("approvals:list"), {"what": "A lamp"}, follow=True)
+    page = client.post(reverse("approvals:list"), form("A lamp"), follow=True)
     assert "held up" in page.content.decode()
     assert "A lamp" in page.content.decode()
 

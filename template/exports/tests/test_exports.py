@@ -1,20 +1,27 @@
 """A long activity: it reports its progress, goes on after a failure, and can be cancelled."""
 
 import re
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
+from django.contrib.auth.models import Permission
+from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.testing import ActivityEnvironment
 
 from accounts.models import User
 from exports import activities
-from exports.activities import Progress, export_users, path
+from exports.activities import ExportInput, Progress, export_users, path
+from exports.workflow import ExportWorkflow
 
+PAGES_OF_ONE = ["cancel", "download"]
 # Until when users are exported.
 UNTIL = timezone.now() + timedelta(days=1)
 
@@ -95,9 +102,16 @@ def test_it_hands_over_when_its_worker_stops(users):
 
 
 @pytest.fixture
-def see(real_temporal, client, staff) -> Callable[[str], str]:
+def exporter(staff) -> User:
+    """Somebody of the staff who may see users, and so export them."""
+    staff.user_permissions.add(Permission.objects.get(codename="view_user"))
+    return staff
+
+
+@pytest.fixture
+def see(real_temporal, client, exporter) -> Callable[[str], str]:
     """Waits until the page shows something, and returns the page."""
-    client.force_login(staff)
+    client.force_login(exporter)
 
     def page_with(text: str) -> str:
         def look() -> str | None:
@@ -129,12 +143,62 @@ def test_the_page_cancels_it(real_temporal, real_workers, client, users, see, mo
     see("canceled")
 
 
-def test_only_staff_may_see_it(client, user):
+def pages(client: Client) -> dict[str, int]:
+    """What each page answers."""
+    of_one = {name: reverse(f"exports:{name}", args=[uuid.uuid4()]) for name in PAGES_OF_ONE}
+    return {
+        "list": client.get(reverse("exports:list")).status_code,
+        "start": client.post(reverse("exports:list")).status_code,
+        "download": client.get(of_one["download"]).status_code,
+        "cancel": client.post(of_one["cancel"]).status_code,
+    }
+
+
+def test_staff_see_it_and_whoever_may_see_users_exports_them(client, user, staff):
     client.force_login(user)
-    assert client.get(reverse("exports:list")).status_code == 403
-    assert client.post(reverse("exports:list")).status_code == 403
-    assert client.get(reverse("exports:download", args=["export-1"])).status_code == 403
-    assert client.post(reverse("exports:cancel", args=["export-1"])).status_code == 403
+    assert set(pages(client).values()) == {403}
+    user.user_permissions.add(Permission.objects.get(codename="view_user"))
+    assert set(pages(client).values()) == {403}
+    client.force_login(staff)
+    assert pages(client) == {"list": 200, "start": 403, "download": 403, "cancel": 403}
+    assert "Export all users" not in client.get(reverse("exports:list")).content.decode()
+    staff.user_permissions.add(Permission.objects.get(codename="view_user"))
+    assert pages(client) == {"list": 200, "start": 302, "download": 404, "cancel": 302}
+
+
+@pytest.mark.parametrize("page", PAGES_OF_ONE)
+@pytest.mark.parametrize("id", ["order-1", "export-1", "..%2F..%2Fdb", "onboarding-1"])
+def test_no_other_workflow_has_a_page(admin_client, page, id):
+    for address in (f"/exports/{id}/{page}/", f"/exports/export-{id}/{page}/"):
+        assert admin_client.post(address).status_code == 404
+
+
+def test_no_other_workflow_can_be_cancelled(real_temporal, transactional_db, admin_client):
+    """Not even one whose id has the form of an export's."""
+    id, queue = uuid.uuid4(), settings.TEMPORAL_TASK_QUEUE
+    start = real_temporal.client.start_workflow("Other", id=f"export-{id}", task_queue=queue)
+    handle = real_temporal.run(start)
+    for export_id in (id, uuid.uuid4()):
+        page = admin_client.post(reverse("exports:cancel", args=[export_id]))
+        assert page.status_code == 404
+    history = real_temporal.run(handle.fetch_history()).to_json()
+    assert "CANCEL_REQUESTED" not in history
+    real_temporal.run(handle.terminate())
+
+
+def test_one_that_was_started_in_another_way_does_no_harm(
+    real_temporal, real_workers, admin_client
+):
+    started = real_temporal.client.start_workflow(
+        ExportWorkflow.run,
+        ExportInput(UNTIL),
+        id="../../elsewhere",
+        task_queue=settings.TEMPORAL_TASK_QUEUE,
+    )
+    with pytest.raises(WorkflowFailureError) as failed:
+        real_temporal.run(real_temporal.run(started).result())
+    assert "no name for a file" in str(failed.value.cause.cause)
+    assert admin_client.get(reverse("exports:list")).status_code == 200
 
 
 def test_the_page_says_when_temporal_is_down(client, staff):

@@ -8,7 +8,7 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
-    from workflows.emails import EmailInput, mail_queue, send_email
+    from workflows.emails import SEND_TIMEOUT, EmailInput, mail_queue, send_email
 
     from .activities import process_user
 
@@ -34,7 +34,7 @@ class OnboardingState:
 class UserOnboardingWorkflow:
     """Process the user, welcome them, wait for a day, and ask how it is going.
 
-    Fails if the user does not exist, or if an e-mail was given up for good.
+    Fails if the user does not exist, or if an e-mail was given up for good or may have arrived.
     """
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class UserOnboardingWorkflow:
             send_email,
             EmailInput(input.user_id, kind),
             task_queue=mail_queue(workflow.info().task_queue),
-            start_to_close_timeout=timedelta(minutes=3),
+            start_to_close_timeout=SEND_TIMEOUT,
             retry_policy=RetryPolicy(maximum_interval=timedelta(minutes=5)),
             summary=kind,
         )

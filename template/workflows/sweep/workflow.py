@@ -7,7 +7,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from workflows.emails import deliver_emails, mail_queue
+    from workflows.emails import ENOUGH, SEND_TIMEOUT, EmailInput, deliver_emails, mail_queue
 
     from .activities import find_overdue_emails, start_missing_workflows
 
@@ -16,8 +16,8 @@ with workflow.unsafe.imports_passed_through():
 class SweepWorkflow:
     """Start the workflows that Temporal missed while it was down, and send overdue e-mails.
 
-    Returns the number of e-mails that it sent itself. Fails after all of that if some workflow
-    could not be started.
+    Returns the number of e-mails that it sent itself, as far as a slow mail server has said so
+    within a minute. Fails after all of that if some workflow could not be started.
     """
 
     @workflow.run
@@ -34,14 +34,23 @@ class SweepWorkflow:
             failure = error
         sent = 0
         if emails := await workflow.execute_local_activity(find_overdue_emails, **for_a_minute):
-            sent = await workflow.execute_activity(
-                deliver_emails,
-                emails,
-                task_queue=mail_queue(workflow.info().task_queue),
-                start_to_close_timeout=timedelta(hours=1),
-                heartbeat_timeout=timedelta(minutes=3),
-                retry_policy=RetryPolicy(maximum_attempts=1),  # the next sweep is the retry
-            )
+            sent = await self._deliver(emails)
         if failure:
             raise failure
         return sent
+
+    async def _deliver(self, emails: list[EmailInput]) -> int:
+        sending = workflow.start_activity(
+            deliver_emails,
+            emails,
+            task_queue=mail_queue(workflow.info().task_queue),
+            start_to_close_timeout=SEND_TIMEOUT,
+            heartbeat_timeout=SEND_TIMEOUT,
+            retry_policy=RetryPolicy(maximum_attempts=1),  # the next sweep is the retry
+        )
+        if workflow.patched("leave-a-slow-mail-server"):
+            # The activity ends in its own time. What Temporal missed does not wait for that.
+            await workflow.wait([sending], timeout=2 * ENOUGH)
+            if not sending.done():
+                return 0
+        return await sending

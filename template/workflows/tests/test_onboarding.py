@@ -78,6 +78,15 @@ def test_an_address_that_is_refused_for_good_is_not_tried_again(
     assert Email.objects.get(kind=WELCOME).attempts == 1
 
 
+def test_an_email_that_may_have_arrived_is_not_sent_again(temporal, workers, user):
+    Email.objects.filter(kind=WELCOME).update(unanswered=delivery.MAX_UNANSWERED)
+    start_onboarding(user.pk)
+    error = failure(temporal, user)
+    assert error.type == "EmailUnknown"
+    assert "never said whether it took it" in error.message
+    assert subjects() == []
+
+
 def test_a_user_that_is_gone_fails_at_once(temporal, workers):
     start_onboarding(404)
     assert failure(temporal, User(pk=404)).type == "NoSuchUser"

@@ -68,6 +68,7 @@ def test_it_sends_what_no_workflow_will_send(temporal, workers, user):
     make_overdue()
     assert run_sweep(temporal) == 2
     assert sorted(subjects()) == ["How's it going?", "Welcome!"]
+    temporal.record(settings.TEMPORAL_TASK_QUEUE, "sent")
 
 
 def test_it_leaves_to_the_workflow_what_is_due_just_now(temporal, workers, user):
@@ -93,7 +94,21 @@ def test_it_sends_the_emails_of_other_apps_but_not_those_in_bulk(
     assert subjects() == ["News 42"] * sent
 
 
-def fail(since) -> None:
+def test_an_email_that_cannot_be_composed_keeps_nothing_else_from_it(
+    temporal, workers, user, monkeypatch, caplog
+):
+    news = {"news": f"{__name__}.fail"}
+    monkeypatch.setattr(apps.get_app_config("home"), "emails", news, raising=False)
+    promise([user.pk], "news")
+    make_overdue()
+    Email.objects.filter(kind="news").update(not_before=timezone.now() - timedelta(minutes=3))
+    process_user(user.pk)
+    assert run_sweep(temporal) == 2
+    assert "a mistake of ours" in caplog.text
+    assert "LookupError" in Email.objects.get(kind="news").error
+
+
+def fail(_) -> None:
     raise LookupError("a mistake of ours")
 
 

@@ -6,7 +6,7 @@ from workflows.connection import connect_options
 
 # What Client.connect() takes: the server's address, the namespace, API key, TLS. With "API" in its
 # name, Django leaves it out of error reports.
-TEMPORAL_API_OPTIONS = connect_options(f"localhost:{port('TEMPORAL_PORT', 7233)}")
+TEMPORAL_API_OPTIONS = connect_options(f"127.0.0.1:{port('TEMPORAL_PORT', 7233)}")
 
 # Workers take their work from this queue, and e-mails from another that is named after it.
 TEMPORAL_TASK_QUEUE = text("TEMPORAL_TASK_QUEUE", f"{PROJECT_NAME}-tasks")
