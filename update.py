@@ -373,7 +373,14 @@ def update(folder: Path, given: str | None, may_replace: bool) -> None:
         raise
 
 
-def report(project, slipway, parts, gone, kept, conflicts) -> None:
+def report(
+    project: Project,
+    slipway: Slipway,
+    parts: list[str],
+    gone: list[str],
+    kept: list[str],
+    conflicts: list[str],
+) -> None:
     """Lock the packages, and say what was done and what is left to do."""
     folder = project.folder
     summary = git(folder, "diff", "--cached", "--shortstat", "HEAD").strip()
@@ -426,6 +433,8 @@ def main(arguments: list[str]) -> None:
         update(options.target.resolve(), options.base, options.replace_edited)
     except Refused as refusal:
         sys.exit(str(refusal))
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

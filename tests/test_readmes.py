@@ -93,11 +93,17 @@ def test_a_part_says_which_files_to_delete_and_whose_tables(source):
     """The paths in its README are those of parts.toml, and the apps those that have migrations."""
     for part in tomllib.loads((source / "parts.toml").read_text()).values():
         (folder,) = (path for path in part["files"] if (source / "template" / path).is_dir())
-        text = (source / "template" / folder / "README.md").read_text()
-        assert set(part["files"]) <= {path.rstrip("/") for path in in_backticks(text)}, folder
+        readme = source / "template" / folder / "README.md"
+        words = set(re.findall(r"[\w./*-]+", code(readme)))
+        named = {
+            path.relative_to(source / "template").as_posix()
+            for word in words
+            if re.match(r"\w", word)
+            for path in (source / "template").glob(word.rstrip("/"))
+        }
+        if part["files"] == [folder]:
+            assert "delete the folder" in readme.read_text(), folder
+        else:
+            assert set(part["files"]) <= named, folder
         apps = {path.parent.name for path in (source / "template" / folder).rglob("migrations")}
-        assert apps <= set(re.findall(r"migrate (\w+) zero", text)), folder
-
-
-def in_backticks(text: str) -> set[str]:
-    return set(re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text))
+        assert apps <= set(re.findall(r"migrate (\w+) zero", readme.read_text())), folder

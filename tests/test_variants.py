@@ -114,18 +114,20 @@ TRACES = {
 def traces(files_of):
     """What gives each part away. The name of an example is a word of English, too."""
     patterns = {name: rf"(?i:{trace})" for name, trace in TRACES.items()}
+    classes = {name: compound_names_of_classes(files_of[name]) for name in EXAMPLES}
     for name in EXAMPLES:
+        own = classes[name].difference(*(classes[other] for other in EXAMPLES if other != name))
+        assert own
         code = rf"[\"'`/.-]{name}\b|\b{name}[\"'`/_]|\b{name}\.\w|import {name}\b"
-        texts = [text for path, text in files_of[name].items() if path.endswith(".py")]
-        classes = {
-            node.name
-            for text in texts
-            for node in ast.walk(ast.parse(text))
-            if isinstance(node, ast.ClassDef) and re.fullmatch(r"([A-Z][a-z]+){2,}", node.name)
-        }
-        assert classes
-        patterns[name] = "|".join([code, *(rf"\b{defined}\b" for defined in sorted(classes))])
+        patterns[name] = "|".join([code, *(rf"\b{defined}\b" for defined in sorted(own))])
     return {name: re.compile(pattern) for name, pattern in patterns.items()}
+
+
+def compound_names_of_classes(files):
+    texts = [text for path, text in files.items() if path.endswith(".py")]
+    nodes = [node for text in texts for node in ast.walk(ast.parse(text))]
+    names = {node.name for node in nodes if isinstance(node, ast.ClassDef)}
+    return {name for name in names if re.fullmatch(r"([A-Z][a-z]+){2,}", name)}
 
 
 @pytest.mark.parametrize("variant", ["default", "celery", "temporal", "minimal", *EXAMPLES])

@@ -1,8 +1,8 @@
 """Settings for the tests: development's, which lead to no running server.
 
 So tests run beside a running stack, whatever the environment and ``.env`` say, and never meet its
-Redis, its workflows, its mails or its heartbeats. Only ``DATABASE_URL`` counts: Django's tests make
-a database of their own on that server.
+servers, its mails or its heartbeats. Only ``DATABASE_URL`` counts: Django's tests make a database
+of their own on that server.
 """
 
 import atexit

@@ -31,6 +31,9 @@ class Declared:
     def with_fakes(self, *fakes: Callable) -> "Declared":
         """Return the same with these activities in the place of those of the same names."""
         by_name = {_activity_name(fake): fake for fake in fakes}
+        real = map(_activity_name, self.activities + self.mail_activities)
+        if unknown := by_name.keys() - set(real):
+            raise ValueError(f"No app declares an activity of this name: {unknown}")
 
         def faked(activities: list[Callable]) -> list[Callable]:
             return [by_name.get(_activity_name(entry), entry) for entry in activities]
@@ -49,7 +52,7 @@ def declared() -> Declared:
     """
     start_missing()
     return Declared(
-        _collect("workflow", ["workflows"], _workflow_name)["workflows"],
+        _collect("workflow", ["workflows"], workflow_name)["workflows"],
         **_collect("activity", ["activities", "mail_activities"], _activity_name),
     )
 
@@ -61,6 +64,13 @@ def start_missing() -> dict[str, Callable[[datetime], None]]:
         for app in apps.get_app_configs()
         if hasattr(app, "start_missing")
     }
+
+
+# The SDK has no public way to ask whether something is decorated: here, and in `_activity_name`.
+def workflow_name(entry: object) -> str | None:
+    """Return the name by which Temporal knows a workflow, or None if this is none."""
+    definition = isinstance(entry, type) and workflow._Definition.from_class(entry)
+    return (definition.name or "dynamic") if definition else None
 
 
 def imported(app: AppConfig, attribute: str, path: str) -> Any:
@@ -107,14 +117,6 @@ def _module(app: AppConfig, attribute: str, path: str) -> Any:
         return import_module(path)
     except ModuleNotFoundError as error:
         raise wrong(app, attribute, path, str(error)) from error
-
-
-# The SDK has no public way to ask whether something is decorated.
-
-
-def _workflow_name(entry: object) -> str | None:
-    definition = isinstance(entry, type) and workflow._Definition.from_class(entry)
-    return (definition.name or "dynamic") if definition else None
 
 
 def _activity_name(entry: object) -> str | None:

@@ -8,8 +8,6 @@ import asyncio
 import contextlib
 import os
 import shutil
-import socket
-import subprocess
 import sys
 import threading
 import time
@@ -20,14 +18,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from temporalio.api.enums.v1 import WorkflowExecutionStatus
-from temporalio.api.filter.v1 import StatusFilter
 from temporalio.api.workflowservice.v1 import (
     ListClosedWorkflowExecutionsRequest,
     ListOpenWorkflowExecutionsRequest,
 )
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
-from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -41,10 +36,13 @@ class Temporal:
     """A Temporal server, for tests that are not asynchronous."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, start: Awaitable[WorkflowEnvironment]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        start: Callable[[], Awaitable[WorkflowEnvironment]],
     ) -> None:
         self.loop = loop
-        self.environment = self.run(start)
+        self.start = start
+        self.environment = self.run(start())
         # The runs that had failed when the test began.
         self.failed_before: set[str] = set()
 
@@ -145,18 +143,28 @@ class Temporal:
         """The workflows that have failed in this test, by their runs."""
         request = ListClosedWorkflowExecutionsRequest(
             namespace=self.client.namespace,
-            status_filter=StatusFilter(
-                status=WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED
-            ),
+            status_filter={"status": "WORKFLOW_EXECUTION_STATUS_FAILED"},
         )
-        found = self.run(
-            self.client.workflow_service.list_closed_workflow_executions(request)
-        ).executions
-        return {
-            entry.execution.run_id: entry.execution.workflow_id
-            for entry in found
-            if entry.execution.run_id not in self.failed_before
-        }
+        service = self.client.workflow_service
+        found = self.run(service.list_closed_workflow_executions(request)).executions
+        failed = {entry.execution.run_id: entry.execution.workflow_id for entry in found}
+        return {run: name for run, name in failed.items() if run not in self.failed_before}
+
+    def tidy_up(self) -> None:
+        """End what a test leaves, and start afresh if time does not pass all the same."""
+
+        async def terminate_all() -> None:
+            request = ListOpenWorkflowExecutionsRequest(namespace=self.client.namespace)
+            service = self.client.workflow_service
+            for entry in (await service.list_open_workflow_executions(request)).executions:
+                await self.handle(entry.execution.workflow_id).terminate()
+
+        self.run(terminate_all())
+        try:
+            self.sleep(timedelta(seconds=1), timeout=1)
+        except TimeoutError:
+            self.run(self.environment.shutdown())
+            self.environment = self.run(self.start())
 
     @contextlib.contextmanager
     def workers(self, *fakes: Callable, **options: Any) -> Iterator[list[Worker]]:
@@ -194,14 +202,8 @@ def temporal(
     an update without a worker, or terminates a workflow in an activity. `real_temporal` is for
     these.
     """
-    server = temporal_skipping_server
-    yield server.used_by_django(settings, monkeypatch)
-    server.run(_terminate_all(server.client))
-    try:
-        server.sleep(timedelta(seconds=1), timeout=1)
-    except TimeoutError:
-        server.run(server.environment.shutdown())
-        server.environment = server.run(_start_skipping_server())
+    yield temporal_skipping_server.used_by_django(settings, monkeypatch)
+    temporal_skipping_server.tidy_up()
 
 
 @pytest.fixture
@@ -241,55 +243,35 @@ def temporal_loop() -> Iterator[asyncio.AbstractEventLoop]:
 @pytest.fixture(scope="session")
 def temporal_skipping_server(temporal_loop: asyncio.AbstractEventLoop) -> Iterator[Temporal]:
     """Started once, by the first test that needs it."""
-    server = Temporal(temporal_loop, _start_skipping_server())
-    yield server
-    server.run(server.environment.shutdown())
+    path = program("temporal-test-server")
+    yield from _running(
+        temporal_loop,
+        lambda: WorkflowEnvironment.start_time_skipping(test_server_existing_path=path),
+    )
 
 
 @pytest.fixture(scope="session")
-def temporal_dev_server(
-    tmp_path_factory: pytest.TempPathFactory, temporal_loop: asyncio.AbstractEventLoop
-) -> Iterator[Temporal]:
+def temporal_dev_server(temporal_loop: asyncio.AbstractEventLoop) -> Iterator[Temporal]:
     """Started once, by the first test that needs it."""
-    port = free_port()
-    process = start_dev_server(port, tmp_path_factory.mktemp("temporal") / "temporal.db")
-    try:
-        yield Temporal(temporal_loop, connected(port))
-    finally:
-        process.kill()  # nobody needs its database again, and it takes a second to stop
-        process.wait()
-
-
-def _start_skipping_server() -> Awaitable[WorkflowEnvironment]:
-    path = program("temporal-test-server")
-    return WorkflowEnvironment.start_time_skipping(test_server_existing_path=path)
-
-
-async def _terminate_all(temporal: Client) -> None:
-    """End what a test leaves: time is not skipped while a workflow waits for a worker."""
-    request = ListOpenWorkflowExecutionsRequest(namespace=temporal.namespace)
-    found = await temporal.workflow_service.list_open_workflow_executions(request)
-    for workflow in found.executions:
-        await temporal.get_workflow_handle(workflow.execution.workflow_id).terminate()
-
-
-def start_dev_server(port: int, database: Path) -> subprocess.Popen:
-    """Start a development server with a database of its own."""
-    command = [program("temporal"), "server", "start-dev", "--headless", "--ip", "127.0.0.1"]
-    command += ["--port", str(port), "--db-filename", str(database), "--log-level", "never"]
+    path = program("temporal")
     # A stuck workflow is reported at the first failure and not after five, which take a minute.
-    problems = "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute=1"
-    command += ["--dynamic-config-value", problems]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    at_once = "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute=1"
+    yield from _running(
+        temporal_loop,
+        lambda: WorkflowEnvironment.start_local(
+            dev_server_existing_path=path,
+            dev_server_log_level="never",
+            dev_server_extra_args=["--dynamic-config-value", at_once],
+        ),
+    )
 
 
-async def connected(port: int) -> WorkflowEnvironment:
-    """Connect to a server that has just been started on this port."""
-    while True:
-        try:
-            return WorkflowEnvironment.from_client(await Client.connect(f"127.0.0.1:{port}"))
-        except (RuntimeError, RPCError):
-            await asyncio.sleep(0.1)
+def _running(
+    loop: asyncio.AbstractEventLoop, start: Callable[[], Awaitable[WorkflowEnvironment]]
+) -> Iterator[Temporal]:
+    server = Temporal(loop, start)
+    yield server
+    server.run(server.environment.shutdown())
 
 
 def program(name: str) -> str:
@@ -300,10 +282,3 @@ def program(name: str) -> str:
     if os.environ.get("CI", "").lower() in ("true", "1"):
         pytest.fail(f"There is no {name} here.")
     pytest.skip(f"There is no {name} here.")
-
-
-def free_port() -> int:
-    """Return a port that nobody uses at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

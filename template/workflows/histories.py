@@ -9,10 +9,9 @@ import json
 from pathlib import Path
 
 from django.apps import apps
-from temporalio import workflow
 from temporalio.client import Client, WorkflowHistory
 
-from .declarations import declared
+from .declarations import declared, workflow_name
 
 
 class Undeclared(Exception):
@@ -36,16 +35,11 @@ async def record(temporal: Client, workflow_id: str, name: str) -> Path:
 def folder(workflow_type: str) -> Path:
     """Return where the app that declares the workflow keeps its histories."""
     for entry in declared().workflows:
-        if type_of(entry) == workflow_type:
+        if workflow_name(entry) == workflow_type:
             app = apps.get_containing_app_config(entry.__module__)
             assert app  # noqa: S101  (it declares the workflow)
             return Path(app.path) / "tests" / "histories"
     raise Undeclared(f"No installed app declares the workflow {workflow_type}.")
-
-
-def type_of(workflow_class: type) -> str:
-    """Return the name by which Temporal knows the workflow."""
-    return str(workflow._Definition.must_from_class(workflow_class).name)
 
 
 def _without_machines(history: WorkflowHistory) -> dict:

@@ -24,7 +24,7 @@ from temporalio.client import (
     ScheduleUpdateInput,
 )
 
-from .declarations import imported, wrong
+from .declarations import imported, workflow_name, wrong
 
 # The memo of the schedules that are written here, and so are deleted once nobody declares them.
 # Its value is the task queue, so that projects in one namespace leave each other's alone.
@@ -45,8 +45,10 @@ def declared() -> dict[str, Schedule]:
                 raise wrong(app, "schedules", schedule_id, "another app has one of this name")
             if len(entry.get("cron", "").split()) != 5:
                 raise wrong(app, "schedules", entry, "cron is not a line such as '0 4 * * *'")
-            workflow = imported(app, "schedules", entry["workflow"])
-            found[schedule_id] = _schedule(schedule_id, workflow.run, entry["cron"])
+            workflow = workflow_name(imported(app, "schedules", entry["workflow"]))
+            if not workflow:
+                raise wrong(app, "schedules", entry, "it has no @workflow.defn")
+            found[schedule_id] = _schedule(schedule_id, workflow, entry["cron"])
     return found
 
 
@@ -73,10 +75,10 @@ async def sync(client: Client) -> list[str]:
     return changes
 
 
-def _schedule(schedule_id: str, run: object, cron: str) -> Schedule:
+def _schedule(schedule_id: str, workflow: str, cron: str) -> Schedule:
     return Schedule(
         action=ScheduleActionStartWorkflow(
-            run, id=schedule_id, task_queue=settings.TEMPORAL_TASK_QUEUE
+            workflow, id=schedule_id, task_queue=settings.TEMPORAL_TASK_QUEUE
         ),
         # The server turns the line into its own form, and keeps what stands behind # as a comment.
         spec=ScheduleSpec(cron_expressions=[f"{cron} # {cron}"], time_zone_name=settings.TIME_ZONE),

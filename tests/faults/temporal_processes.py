@@ -1,6 +1,9 @@
 """Processes and servers of Temporal's, for the tests of faults."""
 
+import asyncio
 import os
+import socket
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,8 +11,10 @@ from typing import TypeVar
 
 from django.conf import settings
 from django.db import connection
+from temporalio.client import Client
+from temporalio.service import RPCError
 
-from workflows.fixtures import Temporal
+from workflows.fixtures import Temporal, program
 
 Result = TypeVar("Result")
 
@@ -34,6 +39,29 @@ def database_url() -> str:
         return f"sqlite:///{database['NAME']}"
     login = f"{database['USER']}:{database['PASSWORD']}"
     return f"postgres://{login}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
+
+
+def start_dev_server(port: int, database: Path) -> subprocess.Popen:
+    """Start a development server that can be stopped and started again."""
+    command = [program("temporal"), "server", "start-dev", "--headless", "--ip", "127.0.0.1"]
+    command += ["--port", str(port), "--db-filename", str(database), "--log-level", "never"]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+async def connected(port: int) -> Client:
+    """A client of a server that has just been started on this port."""
+    while True:
+        try:
+            return await Client.connect(f"127.0.0.1:{port}")
+        except (RuntimeError, RPCError):
+            await asyncio.sleep(0.1)
+
+
+def free_port() -> int:
+    """Return a port that nobody uses at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def wait_until(condition: Callable[[], Result], what: str, timeout: float = 20) -> Result:

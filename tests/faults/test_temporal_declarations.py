@@ -1,6 +1,5 @@
 """What a worker runs: what the apps declare, in one version of the code or another."""
 
-import time
 import uuid
 from types import ModuleType
 
@@ -8,8 +7,7 @@ import pytest
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
-from temporalio import activity, workflow
-from temporalio.client import WorkflowFailureError
+from temporalio import activity
 
 from workflows.declarations import declared
 from workflows.onboarding.start import start_onboarding, workflow_id
@@ -60,43 +58,6 @@ def test_a_start_missing_that_is_not_there_names_its_app(declare):
     declare("start_missing", "home.views.nothing")
     with pytest.raises(ImproperlyConfigured, match=r"home/apps.py: start_missing = .*nothing"):
         call_command("run_temporal_worker")
-
-
-@workflow.defn(name="Mistaken", sandboxed=False)  # this file imports pytest
-class Mistaken:
-    @workflow.run
-    async def run(self) -> None:
-        raise KeyError("a mistake in the code")
-
-
-def test_a_mistake_in_a_workflow_fails_its_test_at_once(
-    temporal, transactional_db, declare, monkeypatch, settings
-):
-    module(monkeypatch, "home.flows", Mistaken)
-    declare("workflows", ["home.flows"])
-    queue = settings.TEMPORAL_TASK_QUEUE
-    with temporal.workers():
-        temporal.run(temporal.client.start_workflow(Mistaken.run, id="mistaken", task_queue=queue))
-        for wait in (
-            lambda: temporal.result("mistaken", timeout=5),
-            lambda: temporal.wait_until(lambda: False, "its effect", timeout=20),
-        ):
-            start = time.monotonic()
-            with pytest.raises(WorkflowFailureError) as raised:
-                wait()
-            assert time.monotonic() - start < 5
-            assert "a mistake in the code" in "".join(raised.value.__notes__)
-
-
-def test_a_test_says_what_holds_a_workflow_up(temporal, transactional_db, user):
-    @activity.defn(name="process_user")
-    def fail(user_id: int) -> None:
-        raise RuntimeError("the disk is full")
-
-    with temporal.workers(fail):
-        start_onboarding(user.pk)
-        with pytest.raises(TimeoutError, match=r"process_user, attempt \d+: the disk is full"):
-            temporal.result(workflow_id(user.pk), timeout=0.3)
 
 
 def test_a_version_gets_work_once_it_is_the_current_one(

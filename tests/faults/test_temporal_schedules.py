@@ -89,6 +89,7 @@ def test_what_nobody_declares_any_more_is_deleted_but_not_an_operators(temporal,
     [
         ({"workflow": SWEEP}, "cron is not a line"),
         ({"workflow": SWEEP, "cron": "every day"}, "cron is not a line"),
+        ({"workflow": "home.views.start", "cron": "0 4 * * *"}, "it has no @workflow.defn"),
         ({"workflow": "home.Nothing", "cron": "0 4 * * *"}, "home.*Nothing"),
     ],
 )

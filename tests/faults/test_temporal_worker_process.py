@@ -11,12 +11,18 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from temporal_mail_servers import HeldServer
-from temporal_processes import process_environment, wait_until
+from temporal_processes import (
+    connected,
+    free_port,
+    process_environment,
+    start_dev_server,
+    wait_until,
+)
 from temporalio.client import Client
 
 from accounts.emails import WELCOME
 from outbox.models import Email
-from workflows.fixtures import Temporal, connected, free_port, start_dev_server
+from workflows.fixtures import Temporal
 from workflows.onboarding.start import start_onboarding
 from workflows.worker_process import CannotStart, connect
 
