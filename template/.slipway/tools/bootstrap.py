@@ -55,7 +55,10 @@ class Download(threading.Thread):
         self.error: Exception | None = None
 
     def run(self) -> None:
-        """Download; what goes wrong is for the thread that waits."""
+        """Download; what goes wrong is for the thread that waits.
+
+        Nothing is started here: a new process would hold the files that the others write.
+        """
         try:
             self.tool.fetch(self.file, self.step)
             _keep(self.tool, self.file)
@@ -64,7 +67,7 @@ class Download(threading.Thread):
             self.error = error
 
     def finish(self) -> None:
-        """Make what could not be downloaded, or raise what went wrong."""
+        """Make what could not be downloaded, and try it. Raises what went wrong."""
         if isinstance(self.error, Unreachable) and self.tool.make:
             self.step.say(f"not downloaded. {str(self.error).splitlines()[0]}")
             how = self.tool.make(self.file, self.step)
@@ -73,6 +76,8 @@ class Download(threading.Thread):
             self.step.done(how)
         elif self.error:
             raise self.error
+        elif problem := _problem(self.tool):
+            raise SetupError(f"{BIN / self.tool.name} does not start: {problem}")
 
 
 def main() -> None:
@@ -148,8 +153,6 @@ def _keep(tool: Tool, made: Path) -> None:
     made.chmod(0o755)
     made.rename(tool.cached)
     _link(tool.cached, BIN / tool.name)
-    if problem := _problem(tool):
-        raise SetupError(f"{BIN / tool.name} does not start: {problem}")
 
 
 def _link(source: Path, target: Path) -> None:

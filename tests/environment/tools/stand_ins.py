@@ -48,6 +48,7 @@ def program(answer: str) -> str:
 
 def write_program(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)  # it may be a link to this machine's own
     path.write_text(text)
     path.chmod(0o755)
 
