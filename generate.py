@@ -3,10 +3,9 @@
     python3 generate.py ../shop
     python3 generate.py ../shop celery reports
     python3 generate.py ../shop add-orders
-    python3 generate.py update ../shop
 
 A project is the template without the files of the parts that were not chosen; an add-… name adds
-one part's files to a project that exists. See parts.toml, and update.py for `update`.
+one part's files to a project that exists. See parts.toml; update.py updates a project.
 """
 
 import argparse
@@ -152,17 +151,13 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help=f"{', '.join(names(parts))} (default: default)")
     options = parser.parse_args()
     try:
-        print(generate(options.target, options.names or ["default"], parts))
+        said = generate(options.target, options.names or ["default"], parts)
     except Refused as refusal:
         sys.exit(str(refusal))
     except OSError as error:
         sys.exit(f"{error.filename or options.target}: {error.strerror}. Nothing was written.")
+    print(said)
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["update"]:
-        import update
-
-        update.main(sys.argv[2:])
-    else:
-        main()
+    main()

@@ -6,7 +6,7 @@ set allow-duplicate-recipes # one that stands here takes the place of the templa
 
 export PROJECT_NAME := env("PROJECT_NAME", "slipway")
 
-# Check the style of everything
+# Check the style of everything, and the types of what is in template/
 [group('change')]
 [working-directory('..')]
 lint: _packages
@@ -14,6 +14,7 @@ lint: _packages
     @ruff check --config ruff.toml template/.slipway
     @ruff format --check .
     @ruff format --check --config ruff.toml template/.slipway
+    @cd template && mypy .
 
 # Put everything into shape
 [group('change')]
@@ -34,7 +35,7 @@ new *args:
 [group('generate')]
 [no-cd]
 update *args:
-    @python3 "{{ justfile_directory() }}/generate.py" update "$@"
+    @python3 "{{ justfile_directory() }}/update.py" "$@"
 
 # Run the tests of what is not in template/, but for the long ones of faults; arguments go to pytest
 [group('change')]

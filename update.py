@@ -1,6 +1,6 @@
 """Brings a project that Slipway made up to this clone's HEAD, as a merge by the project's own Git.
 
-    python3 generate.py update ../shop
+    python3 update.py ../shop
 
 A generated file is a file of a commit of this repository. So two trees are made, the template then
 and the template now, each with the parts only that the project has, and their difference is picked
@@ -81,7 +81,8 @@ def history(folder: Path, parts: Parts) -> list[tuple[str, str]]:
     Paths are relative to *folder*.
     """
     paths = [entry for part in parts.values() for entry in part["files"]]
-    options = ("--raw", "-z", "--no-abbrev", "--no-renames", "--relative", "--format=")
+    # -m: also what came to be in a merge.
+    options = ("-m", "--raw", "-z", "--no-abbrev", "--no-renames", "--relative", "--format=")
     listed = git(folder, "log", "--full-history", *options, "HEAD", "--", *paths).split("\0")
     return [
         (path, about.split()[3]) for about, path in zip(listed[:-1:2], listed[1::2], strict=True)

@@ -21,7 +21,7 @@ def main() -> None:
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
-        # A wrong variable is the user's to mend; a traceback would hide which one.
+        # A wrong variable is the user's to correct; a traceback would hide which one.
         raise SystemExit(f"{sys.argv[0]}: {error}") from None
 
 

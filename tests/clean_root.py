@@ -12,11 +12,12 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import other_versions
+
 SUITE = "trixie"  # as the image in devcontainer.json
 PACKAGES = ("ca-certificates", "git", "nix-bin", "procps")
 # What tests/nixpkgs hands out. Kept off PATH, so that only Nix brings it.
 STAND_IN = ("/usr/bin/direnv", "/usr/bin/patchelf", "/usr/bin/redis-server")
-OF_THIS_MACHINE = ("just", "process-compose", "temporal", "uv")
 USER = "vscode"
 HOME = f"/home/{USER}"
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
@@ -53,7 +54,7 @@ def missing() -> str | None:
         return "a clean root needs the rights of root"
     if os.environ.get("DEV_TOOLS") == "nix":
         return "a clean root takes its tools from `sh dev` without Nix: DEV_NIX=0"
-    for program in ("mmdebstrap", "nsenter", "unshare", "ip", *OF_THIS_MACHINE):
+    for program in ("mmdebstrap", "nsenter", "unshare", "ip"):
         if shutil.which(program) is None:
             return f"{program} is not on PATH"
     return None
@@ -79,8 +80,8 @@ class CleanRoot:
         for file in ("/etc/resolv.conf", "/etc/hosts", CERTIFICATES):
             self._add(Path(file), file)
         self._add(self._nixpkgs, "/stand-in/nixpkgs")
-        for name in OF_THIS_MACHINE:
-            self._add(Path(shutil.which(name)), f"/stand-in/bin/{name}")
+        for program in other_versions.folder().iterdir():
+            self._add(program, f"/stand-in/bin/{program.name}")
         self._first = subprocess.Popen(
             [
                 *("unshare", "--mount", "--pid", "--net", "--fork", "--kill-child"),

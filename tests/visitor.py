@@ -29,7 +29,7 @@ expect.set_options(timeout=TIMEOUT)
 
 
 class Visitors:
-    """People, each with a browser of his own, and what went wrong in any of them."""
+    """People, each with their own browser, and what went wrong in any of them."""
 
     def __init__(self, browser: Browser) -> None:
         self.browser = browser
@@ -94,7 +94,7 @@ def orders(visitors: Visitors) -> None:
     page = visitors.signed_up("Charles")
     window = page.context.new_page()
     for one in (page, window):
-        one.goto("/workflows/")
+        one.goto("/")
         one.get_by_role("link", name="Orders").click()
     expect(window.locator("main")).to_contain_text("No order was placed yet.")
     stay(window)
@@ -118,7 +118,6 @@ def orders(visitors: Visitors) -> None:
 def approval(visitors: Visitors) -> None:
     """Staff approve what somebody asked for, whose open page comes to show it, and by whom."""
     page = visitors.signed_up("Mary")
-    page.get_by_role("link", name="Workflows").click()
     page.get_by_role("link", name="Approvals").click()
     page.get_by_label("What").fill("A telescope")
     page.get_by_role("button", name="Ask").click()
@@ -127,7 +126,7 @@ def approval(visitors: Visitors) -> None:
     stay(page)
 
     staff = visitors.staff()
-    staff.goto("/workflows/approvals/")
+    staff.goto("/approvals/")
     staff.get_by_role("link", name="A telescope").click()
     staff.get_by_label("Reason").fill("For the comets.")
     staff.get_by_role("button", name="Approve").click()

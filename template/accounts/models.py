@@ -24,7 +24,7 @@ class LoginField(models.EmailField):
         return value if value is None else unicodedata.normalize("NFKC", value).lower()
 
 
-class UserManager(BaseUserManager):
+class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, password: str | None = None, **fields) -> "User":
         """Create a user who logs in with ``email``; without a password, the user cannot."""
         user = self.model(email=email, **fields)

@@ -15,9 +15,9 @@ from .models import User
 
 FOLLOW_UP_AFTER = timedelta(hours=24)
 
-# Sent after the sign-up is committed, in the request, with ``user``. A receiver hands work over to
-# its backend. It takes less than a second whatever state that backend is in, and raises if it could
-# not hand the work over; the sign-up stands all the same.
+# Sent after the sign-up is committed, in the request, with ``user``. A receiver that hands the
+# welcome e-mail over to its backend returns True. It takes less than a second whatever state that
+# backend is in, and raises if it could not hand it over; the sign-up stands all the same.
 user_signed_up = Signal()
 
 
@@ -52,8 +52,8 @@ def sign_up(email: str, name: str, password: str) -> SignUp:
 
 def _hand_over(signup: SignUp) -> None:
     signup.delayed = True
-    if user_signed_up.has_listeners():
-        answers = user_signed_up.send_robust(sender=User, user=signup.user)
-        signup.delayed = any(isinstance(answer, Exception) for _, answer in answers)
-    else:
+    answers = [answer for _, answer in user_signed_up.send_robust(sender=User, user=signup.user)]
+    if any(answer is True for answer in answers):
+        signup.delayed = False
+    elif not any(isinstance(answer, Exception) for answer in answers):
         signup.delayed = deliver(signup.user.pk, WELCOME).state is not State.SENT

@@ -8,7 +8,7 @@ from .models import Announcement
 class AnnouncementAdmin(admin.ModelAdmin):
     """To look at. `/announcements/` makes and shows them."""
 
-    list_display = ["subject", "created_by", "created_at", "cursor", "last_user_id"]
+    list_display = ["subject", "created_by", "created_at", "cursor", "last_user_id", "stopped_at"]
     list_select_related = ["created_by"]
     search_fields = ["subject", "text"]
 

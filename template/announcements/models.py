@@ -1,5 +1,5 @@
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
@@ -14,8 +14,8 @@ KIND = "announcement"
 
 class AnnouncementQuerySet(models.QuerySet):
     def unfinished(self) -> "AnnouncementQuerySet":
-        """Those that are not yet promised to every user."""
-        return self.filter(cursor__lt=F("last_user_id"))
+        """Those that are not yet promised to every user, and shall be."""
+        return self.filter(cursor__lt=F("last_user_id"), stopped_at=None)
 
 
 class Announcement(models.Model):
@@ -35,6 +35,11 @@ class Announcement(models.Model):
         default=timezone.now, editable=False, help_text="When the cursor moved last."
     )
 
+    token = models.UUIDField(
+        null=True, unique=True, editable=False, help_text="Of the form: a double click is one."
+    )
+    stopped_at = models.DateTimeField(null=True, editable=False)
+
     objects = AnnouncementQuerySet.as_manager()
 
     class Meta:
@@ -53,21 +58,27 @@ class Announcement(models.Model):
 
     def next_users(self) -> models.QuerySet[User]:
         """The users who have no row in the outbox yet."""
+        if self.stopped_at:
+            return User.objects.none()
         return User.objects.filter(
             pk__gt=self.cursor, pk__lte=self.last_user_id, is_active=True
         ).order_by("pk")
 
+    @transaction.atomic
+    def stop(self) -> None:
+        """Take back every e-mail that has not left. Those that are being sent arrive."""
+        # The lock keeps `tasks.promise` from writing further rows meanwhile.
+        announcement = Announcement.objects.select_for_update().get(pk=self.pk)
+        if not announcement.stopped_at:
+            announcement.stopped_at = timezone.now()
+            announcement.save(update_fields=["stopped_at"])
+        promises.withdraw_all(KIND, self.reference)
+
     def progress(self) -> dict[str, int]:
-        """How many e-mails there are in all, sent, failed, and waiting."""
+        """How many e-mails there are in all, and how many of them in each state."""
         counts = promises.progress(KIND, self.reference)
-        total = counts["promised"] + self.next_users().count()
-        waiting = total - counts["sent"] - counts["failed"]
-        return {
-            "total": total,
-            "sent": counts["sent"],
-            "failed": counts["failed"],
-            "waiting": waiting,
-        }
+        total = counts.pop("promised") + self.next_users().count()
+        return {"total": total, "waiting": total - sum(counts.values()), **counts}
 
     def last_error(self) -> str:
         """What went wrong with an e-mail that is to be tried again, or nothing."""

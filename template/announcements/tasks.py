@@ -4,20 +4,22 @@
 hands the rows out as batches, and queues itself behind them: so there are never many messages, and
 any number of workers can take part. A step that is lost is repeated by `continue_announcements`.
 
-All of it is on the queue `bulk`, so that single e-mails overtake it.
+All of it is on the queue `bulk`, so that single e-mails overtake it. Sending is waiting: the worker
+of that queue runs many tasks at a time, in threads.
 """
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
+import time
 from datetime import timedelta
 
 from celery import shared_task
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from outbox import promises
 from outbox.delivery import State, deliver, due
+from tasks.emails import SENDING
 
 from .models import KIND, Announcement
 
@@ -26,10 +28,11 @@ logger = logging.getLogger(__name__)
 # Users in one transaction.
 CHUNK = 1000
 # E-mails in one task: a second or two, for other tasks wait behind it.
-BATCH = 50
-# Connections to the mail server at a time, in each pool process. Sending is waiting.
-CONNECTIONS = 10
-# After this time without progress a step was lost. It exceeds a task's time limit.
+BATCH = 20
+# Seconds after which a task begins no further e-mail, because the mail server is slow.
+BATCH_TIME = 60
+# After this time without progress a step was lost, or left its rest. One that still runs, with a
+# slow mail server, may be repeated: the outbox keeps each e-mail single.
 STALLED = timedelta(minutes=3)
 
 
@@ -51,8 +54,10 @@ def promise(announcement_id: int) -> int:
     with transaction.atomic():
         # The lock keeps a repeated step from writing the same rows.
         announcement = Announcement.objects.select_for_update().get(pk=announcement_id)
+        if announcement.stopped_at:
+            return 0
         counts = promises.progress(KIND, announcement.reference)
-        if counts["promised"] - counts["sent"] - counts["failed"] > 2 * CHUNK:
+        if counts.pop("promised") - sum(counts.values()) > 2 * CHUNK:
             return 0
         user_ids = list(announcement.next_users().values_list("pk", flat=True)[:CHUNK])
         promises.promise(user_ids, KIND, reference=announcement.reference)
@@ -67,19 +72,24 @@ def promise(announcement_id: int) -> int:
     return len(user_ids)
 
 
-@shared_task(queue="bulk")
+@shared_task(
+    queue="bulk", soft_time_limit=BATCH_TIME + SENDING, time_limit=BATCH_TIME + SENDING + 30
+)
 def send_batch(reference: str, first: int, last: int) -> int:
-    """Send an announcement's e-mails to the users from ``first`` to ``last``; return how many."""
+    """Send an announcement's e-mails to the users from ``first`` to ``last``; return how many.
 
-    def send(user_id: int) -> bool:
-        try:
-            return deliver(user_id, KIND, reference).state is State.SENT
-        finally:
-            connection.close()  # this thread's own
-
+    With a slow mail server it leaves the rest to `continue_announcements`.
+    """
+    if Announcement.objects.filter(pk=reference).exclude(stopped_at=None).exists():
+        # One that failed when it was stopped, and may not have left. Nobody waits for it.
+        promises.withdraw_all(KIND, reference)
     emails = due().filter(kind=KIND, reference=reference, user_id__gte=first, user_id__lte=last)
-    with ThreadPoolExecutor(CONNECTIONS) as threads:
-        return sum(threads.map(send, emails.values_list("user_id", flat=True)))
+    end, sent = time.monotonic() + BATCH_TIME, 0
+    for user_id in list(emails.values_list("user_id", flat=True)):
+        if time.monotonic() > end:
+            break
+        sent += deliver(user_id, KIND, reference).state is State.SENT
+    return sent
 
 
 @shared_task(queue="bulk")

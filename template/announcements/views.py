@@ -1,11 +1,13 @@
 from functools import partial
 
 from django.contrib.auth.mixins import UserPassesTestMixin
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Max
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils import timezone
-from django.views.generic import CreateView, DetailView
+from django.views.generic import CreateView, DetailView, View
+from django.views.generic.detail import SingleObjectMixin
 
 from accounts.models import User
 
@@ -15,10 +17,18 @@ from .tasks import STALLED, start
 
 
 class StaffPage(UserPassesTestMixin):
-    """Lets staff in. Visitors come to the login page first; other users get 403."""
+    """Lets staff look, and those do something who have the permission in the admin.
+
+    Visitors come to the login page first; other users get 403.
+    """
+
+    permission = ""
 
     def test_func(self) -> bool:
-        return self.request.user.is_staff
+        user = self.request.user
+        if self.request.method == "POST":
+            return user.is_staff and user.has_perm(self.permission)
+        return user.is_staff
 
 
 class AnnouncementsView(StaffPage, CreateView):
@@ -26,14 +36,20 @@ class AnnouncementsView(StaffPage, CreateView):
 
     form_class = AnnouncementForm
     template_name = "announcements/index.html"
+    permission = "announcements.add_announcement"
 
     def form_valid(self, form: AnnouncementForm) -> HttpResponse:
         announcement = form.instance
         announcement.created_by = self.request.user
+        announcement.token = form.cleaned_data["token"]
         announcement.last_user_id = User.objects.aggregate(newest=Max("pk"))["newest"]
-        with transaction.atomic():
-            answer = super().form_valid(form)
-            transaction.on_commit(partial(start, announcement.pk))
+        try:
+            with transaction.atomic():
+                answer = super().form_valid(form)
+                transaction.on_commit(partial(start, announcement.pk))
+        except IntegrityError:
+            # The same form once more, as by a double click: that announcement is on its way.
+            return redirect(Announcement.objects.get(token=announcement.token))
         return answer
 
     def get_context_data(self, **context) -> dict[str, object]:
@@ -53,7 +69,22 @@ class ProgressView(StaffPage, DetailView):
         progress = announcement.progress()
         return super().get_context_data(
             progress=progress,
-            stalled=progress["waiting"] and announcement.moved_at < timezone.now() - STALLED,
+            stalled=progress["waiting"]
+            and not announcement.stopped_at
+            and announcement.moved_at < timezone.now() - STALLED,
             error=announcement.last_error() if progress["waiting"] else "",
             **context,
         )
+
+
+class StopView(StaffPage, SingleObjectMixin, View):
+    """Stops an announcement that is on its way."""
+
+    model = Announcement
+    permission = "announcements.change_announcement"
+    http_method_names = ["post"]
+
+    def post(self, request: HttpRequest, pk: int) -> HttpResponse:
+        announcement = self.get_object()
+        announcement.stop()
+        return redirect(announcement)

@@ -1,6 +1,7 @@
 """The Celery app: `celery -A config worker`, and what every `@shared_task` belongs to."""
 
 import os
+import sys
 
 from celery import Celery
 from django.core.exceptions import ImproperlyConfigured
@@ -14,5 +15,8 @@ try:
 except ImproperlyConfigured as error:
     raise SystemExit(f"celery: {error}") from None
 app.steps["consumer"].add("tasks.recovery:Recovery")
+# Every command of `celery` has loaded Flower, and nothing else has.
+if "flower.app" in sys.modules:
+    from tasks import flower_hosts  # noqa: F401
 # `tasks` imports its own modules; this finds a `tasks.py` in the other apps.
 app.autodiscover_tasks()

@@ -37,4 +37,4 @@ def _file() -> Path | None:
     replica = os.environ.get("PC_REPLICA_NUM") or "0"
     # A process that was scaled has its replica's number in its name, too.
     name = re.sub(rf"-{re.escape(replica)}$", "", os.environ.get("PC_PROC_NAME", ""))
-    return settings.DATA_DIR / "run" / f"{name}.{replica}" if name else None
+    return Path(settings.DATA_DIR, "run", f"{name}.{replica}") if name else None

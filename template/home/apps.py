@@ -1,18 +1,20 @@
 from django.apps import AppConfig, apps
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 
 
 class HomeConfig(AppConfig):
     """The start page, `/health/`, and in development the live state and the sent e-mails.
 
-    It knows no other app: it shows what each declares in its config (README.md, "Your own app").
+    It knows no other app: it shows what each declares in its config (README.md, "Your own").
     """
 
     name = "home"
     health_checks = {"database": "home.health.check_database"}
 
     def ready(self) -> None:
-        """Refuse to start without an app that another one needs."""
+        """Refuse to start with a declaration that cannot be true."""
+        kinds: dict[str, str] = {}
         for app in apps.get_app_configs():
             for needed, template in getattr(app, "needs", {}).items():
                 if not apps.is_installed(needed):
@@ -20,3 +22,18 @@ class HomeConfig(AppConfig):
                         f"{app.name}/ needs {needed}/, which is not here. Add it with"
                         f" `nix flake init -t <slipway>#{template}`, or delete {app.name}/."
                     )
+            for attribute in ("health_checks", "emails", "bulk_emails"):
+                for name, path in getattr(app, attribute, {}).items():
+                    try:
+                        import_string(path)
+                    except ImportError as error:
+                        raise _wrong(app, attribute, name, str(error)) from error
+                    if (
+                        attribute != "health_checks"
+                        and kinds.setdefault(name, app.name) != app.name
+                    ):
+                        raise _wrong(app, attribute, name, f"{kinds[name]}/ declares it, too")
+
+
+def _wrong(app: AppConfig, attribute: str, name: str, why: str) -> ImproperlyConfigured:
+    return ImproperlyConfigured(f"{app.name}/apps.py: {attribute}, {name}: {why}.")

@@ -7,18 +7,20 @@ and raises if not.
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from django.apps import apps
 from django.db import connection
 from django.utils.module_loading import import_string
 
+# Seconds after which a dependency that does not answer counts as down.
 TIMEOUT = 1.0
-"""Seconds after which a dependency that does not answer counts as down."""
 
 logger = logging.getLogger(__name__)
 # Load balancers ask again and again; only a change is news.
 _last: dict[str, str] = {}
+# Checks that have not come back: asking once more would cost one more thread each time.
+_hanging: dict[str, Future] = {}
 
 
 def check_dependencies() -> dict[str, str]:
@@ -29,7 +31,10 @@ def check_dependencies() -> dict[str, str]:
         for name, path in getattr(app, "health_checks", {}).items()
     }
     pool = ThreadPoolExecutor(max_workers=len(checks))
-    running = {name: pool.submit(_close_connection_after, check) for name, check in checks.items()}
+    running = {
+        name: _hanging.get(name) or pool.submit(_close_connection_after, check)
+        for name, check in checks.items()
+    }
     results = {}
     for name, future in running.items():
         try:
@@ -44,6 +49,8 @@ def check_dependencies() -> dict[str, str]:
                 logger.warning("%s is back", name)
     # A check that hangs keeps its thread, but not the answer.
     pool.shutdown(wait=False)
+    _hanging.clear()
+    _hanging.update((name, future) for name, future in running.items() if not future.done())
     _last.update(results)
     return results
 

@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -9,7 +10,8 @@ from pathlib import Path
 
 from django.conf import settings
 
-SEPARATOR = b"-" * 79  # what Django's file backend writes after each message
+# What Django's file backend writes after each message. An e-mail may hold such a line, too.
+SEPARATOR = re.compile(b"\n-{79}\n(?=Content-Type: |$)")
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ def newest(count: int = 50) -> list[SentEmail]:
     sent = [
         _read(message)
         for file in files
-        for message in file.read_bytes().split(SEPARATOR)
+        for message in SEPARATOR.split(file.read_bytes())
         if message.strip()
     ]
     return sorted(sent, key=lambda message: message.date, reverse=True)[:count]

@@ -30,14 +30,13 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from . import kinds
+from . import kinds, smtp
 from .models import Email
-from .smtp import ANSWER_TIMEOUT
 
 # How long a claim lasts until the message's end leaves. Who is slower loses it, and sends nothing.
 LEASE = timedelta(seconds=60)
 # How long it lasts from then on: longer than the answer may take (see `outbox.smtp`).
-ANSWER_LEASE = timedelta(seconds=ANSWER_TIMEOUT + 60)
+ANSWER_LEASE = timedelta(seconds=smtp.ANSWER_TIMEOUT + 60)
 # How often an e-mail may leave without an answer.
 MAX_UNANSWERED = 2
 # Seconds until one that was not answered is sent once more.
@@ -92,9 +91,9 @@ def deliver(user_id: int, kind: str, reference: str = "") -> Delivery:
     attempt = _Attempt(email, token)
     try:
         message = kinds.compose(email)
-        # Without SMTP there is no such moment: a file is written, or a provider's API answers.
         message.connection = get_connection()
-        message.connection.hand_over = attempt.hand_over
+        if isinstance(message.connection, smtp.EmailBackend):
+            message.connection.hand_over = attempt.hand_over
         message.send()
     except _ClaimLost:
         return _standing(user_id, kind, reference)

@@ -6,6 +6,8 @@ from datetime import datetime
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
+from . import kinds
+from .delivery import MAX_UNANSWERED
 from .models import Email
 
 
@@ -15,8 +17,11 @@ def promise(
     """Promise an e-mail to each of these users, due now or at ``not_before``.
 
     Call it in the transaction whose outcome the e-mails tell. A promise that was given before stays
-    as it is, so a step that runs twice promises once. ``kind`` is one that an app declares.
+    as it is, so a step that runs twice promises once. Raises `ValueError` for a ``kind`` that no
+    installed app declares: nobody could send it.
     """
+    if kind not in kinds.all_kinds():
+        raise ValueError(f"No installed app declares e-mails of the kind {kind!r}.")
     due = not_before or timezone.now()
     Email.objects.bulk_create(
         [
@@ -35,6 +40,15 @@ def withdraw(user_id: int, kind: str, reference: str = "") -> bool:
     return bool(deleted)
 
 
+def withdraw_all(kind: str, reference: str = "") -> int:
+    """Take back every promise of this kind and reference whose e-mail has not left, and return how
+    many. Those that are being sent are left alone."""
+    deleted, _ = Email.objects.filter(
+        kind=kind, reference=reference, claim=None, unanswered=0, sent_at=None, failed_at=None
+    ).delete()
+    return deleted
+
+
 def retry(emails: QuerySet[Email]) -> int:
     """Make these e-mails due now, and return how many. Those sent or being sent are left alone."""
     now = timezone.now()
@@ -44,10 +58,16 @@ def retry(emails: QuerySet[Email]) -> int:
 
 
 def progress(kind: str, reference: str = "") -> dict[str, int]:
-    """Count the e-mails of this kind and reference: ``promised``, ``sent`` and ``failed``.
+    """Count the e-mails of this kind and reference: ``promised``, ``sent``, ``failed``, and
+    ``unknown``, of which nobody knows whether they arrived.
 
     Counted each time: a counter would drift whenever a task runs twice.
     """
+    idle = Q(claim=None) | Q(not_before__lte=timezone.now())
+    parked = Q(sent_at=None, failed_at=None, unanswered__gte=MAX_UNANSWERED)
     return Email.objects.filter(kind=kind, reference=reference).aggregate(
-        promised=Count("pk"), sent=Count("sent_at"), failed=Count("failed_at")
+        promised=Count("pk"),
+        sent=Count("sent_at"),
+        failed=Count("failed_at"),
+        unknown=Count("pk", filter=parked & idle),
     )

@@ -15,30 +15,31 @@ ANSWER_TIMEOUT = 600
 END = b"\r\n.\r\n"
 
 
-class _Connection:
-    def send(self, s: str | bytes) -> None:
+class _Connection(smtplib.SMTP):
+    hand_over: Callable[[], None]
+
+    def send(self, s: str | bytes) -> None:  # type: ignore[override]
         # smtplib sends commands as text. Bytes are a message, with its end.
         if not (isinstance(s, bytes) and s.endswith(END)):
             super().send(s)
             return
         super().send(s.removesuffix(END) + b"\r\n")
         self.hand_over()
-        self.sock.settimeout(ANSWER_TIMEOUT)
+        self._be_patient_for(ANSWER_TIMEOUT)
         super().send(b".\r\n")
 
-    def data(self, msg: bytes) -> tuple[int, bytes]:
+    def data(self, msg: str | bytes) -> tuple[int, bytes]:  # type: ignore[override]
         try:
             return super().data(msg)
         finally:
-            if self.sock:
-                self.sock.settimeout(self.timeout)
+            self._be_patient_for(self.timeout)
+
+    def _be_patient_for(self, seconds: float) -> None:
+        if self.sock:
+            self.sock.settimeout(seconds)
 
 
-class _Plain(_Connection, smtplib.SMTP):
-    pass
-
-
-class _Secure(_Connection, smtplib.SMTP_SSL):
+class _SecureConnection(_Connection, smtplib.SMTP_SSL):
     pass
 
 
@@ -51,11 +52,11 @@ class EmailBackend(smtp.EmailBackend):
     hand_over: Callable[[], None] = staticmethod(lambda: None)
 
     @property
-    def connection_class(self) -> type[smtplib.SMTP]:
-        return _Secure if self.use_ssl else _Plain
+    def connection_class(self) -> type[_Connection]:
+        return _SecureConnection if self.use_ssl else _Connection
 
     def open(self) -> bool | None:
         opened = super().open()
-        if self.connection:
+        if isinstance(self.connection, _Connection):
             self.connection.hand_over = self.hand_over
         return opened

@@ -1,4 +1,5 @@
 import logging
+from typing import Any
 
 from celery.result import AsyncResult
 from django.conf import settings
@@ -10,6 +11,7 @@ from django.shortcuts import redirect
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django.views.generic import TemplateView
+from django_htmx.middleware import HtmxDetails
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
@@ -18,14 +20,14 @@ from .tasks import count_by_day
 logger = logging.getLogger(__name__)
 
 
-class StaffPage(UserPassesTestMixin):
+class StaffPage(UserPassesTestMixin, TemplateView):
     """Lets staff in. Visitors come to the login page first; other users get 403."""
 
     def test_func(self) -> bool:
         return self.request.user.is_staff
 
 
-class OrderView(StaffPage, TemplateView):
+class OrderView(StaffPage):
     """A button that orders the report. Its page waits for it."""
 
     template_name = "reports/index.html"
@@ -41,7 +43,7 @@ class OrderView(StaffPage, TemplateView):
 
 
 @method_decorator(never_cache, name="dispatch")
-class ReportView(StaffPage, TemplateView):
+class ReportView(StaffPage):
     """The report, once it is made. The page asks for it again and again until then.
 
     For Celery, a result that is not there yet, one that has expired, and one that nobody ordered
@@ -49,12 +51,14 @@ class ReportView(StaffPage, TemplateView):
     """
 
     def get_template_names(self) -> list[str]:
-        return [f"reports/{'_report' if self.request.htmx else 'detail'}.html"]
+        return [f"reports/{'_report' if HtmxDetails(self.request) else 'detail'}.html"]
 
-    def get_context_data(self, token: str, **context) -> dict[str, object]:
+    def get_context_data(self, **context: Any) -> dict[str, Any]:
         context["state"] = "EXPIRED"
         try:
-            task_id = signing.loads(token, salt="report", max_age=settings.CELERY_RESULT_EXPIRES)
+            task_id = signing.loads(
+                context["token"], salt="report", max_age=settings.CELERY_RESULT_EXPIRES
+            )
         except signing.SignatureExpired:
             pass
         except signing.BadSignature:

@@ -1,6 +1,8 @@
 """The e-mails that were promised: the welcome at once, the rest when it is due.
 
 The outbox keeps each mail single, so these tasks may run twice, overtake each other and be lost.
+What sends e-mails is on the queue `mail`: a mail server may take ten minutes to answer, and other
+tasks do not wait for it.
 """
 
 from celery import Task, shared_task
@@ -12,29 +14,44 @@ from accounts.signup import user_signed_up
 from outbox import kinds
 from outbox.delivery import State, deliver, due
 from outbox.models import Email
+from outbox.smtp import ANSWER_TIMEOUT
 
+# Seconds that a task has which sends one e-mail: longer than the mail server has (`outbox.smtp`).
+# One that is ended before the answer leaves an e-mail of which nobody knows whether it arrived.
+SENDING = ANSWER_TIMEOUT + 120
+# Seconds after which an e-mail that waits is left to `send_due_emails`.
+LONGEST_DELAY = 600
 # How many due e-mails one look hands out.
 BATCH = 1000
 
 
 @receiver(user_signed_up)
-def hand_over(user: User, **kwargs: object) -> None:
+def hand_over(user: User, **kwargs: object) -> bool:
     """Publish the welcome e-mail's task. Raises `OperationalError` if Redis does not take it."""
     send_welcome_email.delay(user.pk)
+    return True
 
 
-@shared_task(bind=True, max_retries=5, default_retry_delay=10)
+@shared_task(
+    bind=True,
+    queue="mail",
+    soft_time_limit=SENDING,
+    time_limit=SENDING + 30,
+    max_retries=5,
+    default_retry_delay=10,
+)
 def send_welcome_email(self: Task, user_id: int) -> str:
     """Send the welcome e-mail, once. Tries again with a growing delay while the mail server fails.
 
-    After five retries, some ten minutes, `send_due_emails` goes on trying.
+    After five retries, some ten minutes, `send_due_emails` goes on trying; and at once if the mail
+    server did not answer, for then the second copy is late on purpose.
     """
     delivery = deliver(user_id, WELCOME)
     if delivery.state is not State.WAITING:
         return delivery.state.value
     if Email.objects.filter(user_id=user_id, kind=WELCOME, claim__isnull=False).exists():
         return "somebody else is sending it"
-    if self.request.retries < self.max_retries:
+    if self.request.retries < self.max_retries and delivery.retry_in < LONGEST_DELAY:
         raise self.retry(countdown=delivery.retry_in)
     return delivery.state.value
 
@@ -54,7 +71,7 @@ def send_due_emails() -> int:
     return len(promises)
 
 
-@shared_task
+@shared_task(queue="mail", soft_time_limit=SENDING, time_limit=SENDING + 30)
 def send_email(user_id: int, kind: str, reference: str = "") -> str:
     """Send one e-mail that is due. If it fails, a later `send_due_emails` tries again."""
     return deliver(user_id, kind, reference).state.value

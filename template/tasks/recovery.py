@@ -7,13 +7,21 @@ acknowledged in one place, and puts back those that have been there for longer t
 Here each worker process has a place of its own, and a lease that it renews while it lives. What
 lies in a place without a lease was left by a dead worker, and any other worker puts it back. So
 tasks and countdowns may be long, and a killed worker's tasks need not wait for an hour.
+
+A task may be what ends its worker, and would end one after the other. So its message notes the
+places of the dead that it was in, and after some it is put aside: `manage.py dead_tasks` shows such
+tasks and puts them back. A worker that was only silent, such as one on a machine that slept, comes
+back and says so; it does not count.
 """
 
+import json
 import os
 import socket
 import threading
 import time
 import uuid
+from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from celery import bootsteps
 from celery.utils.log import get_logger
@@ -29,6 +37,12 @@ LEASE = 20
 RENEWAL = 5
 # The Redis set of all places.
 PLACES = "unacked-places"
+# Workers that may die with a task in hand before it is put aside.
+DEATHS = 3
+# The Redis list of what is put aside.
+DEAD = "dead-tasks"
+# Seconds for which it is known that a silent worker came back: longer than a task is under way.
+MEMORY = 7 * 24 * 60 * 60
 
 
 class Recovery(bootsteps.StartStopStep):
@@ -58,7 +72,7 @@ class Recovery(bootsteps.StartStopStep):
         self.channel = consumer.connection.default_channel
         self.channel.do_restore = False
 
-        renew(consumer.connection, self.place)
+        renew(consumer.connection, self.place, again=self.thread.is_alive())
         # After a lost connection: what ran was cancelled, and could not be acknowledged either.
         restore(consumer.connection, self.place)
         restore_dead(consumer.connection)
@@ -77,17 +91,19 @@ class Recovery(bootsteps.StartStopStep):
                 with self.app.connection_for_read() as connection:
                     while True:
                         time.sleep(RENEWAL)
-                        renew(connection, self.place)
+                        renew(connection, self.place, again=True)
                         restore_dead(connection)
             except Exception as error:
                 # Whatever it is: without its lease, the worker's tasks would run a second time.
                 logger.warning("Could not renew the lease: %s", error)
 
 
-def renew(connection: Connection, place: str) -> None:
+def renew(connection: Connection, place: str, again: bool) -> None:
     """Say that the worker whose place this is lives."""
     with connection.default_channel.conn_or_acquire() as redis:
-        redis.sadd(PLACES, place)
+        if redis.sadd(PLACES, place) and again:
+            # It was silent for so long that others took it for dead.
+            redis.set(_returned(place), "", ex=MEMORY)
         redis.set(_lease(place), "", ex=LEASE)
 
 
@@ -97,20 +113,69 @@ def restore_dead(connection: Connection) -> None:
         places = [name.decode() for name in redis.smembers(PLACES)]
         for place in places:
             if not redis.exists(_lease(place)):
-                if count := restore(connection, place):
+                if count := restore(connection, place, dead=True):
                     logger.warning("A worker died: %d of its tasks go back (%s)", count, place)
                 redis.srem(PLACES, place)
 
 
-def restore(connection: Connection, place: str) -> int:
-    """Put the messages of a place back to their queues, and return how many they were."""
+def restore(connection: Connection, place: str, dead: bool = False) -> int:
+    """Put the messages of a place back to their queues, and return how many they were.
+
+    If its worker is dead, those that were in the hands of too many dead workers are put aside.
+    """
     with connection.channel() as channel, channel.conn_or_acquire() as redis:
         channel.unacked_key, channel.unacked_index_key = place, _index(place)
+        put_back = channel._do_restore_message
+
+        def put_back_or_aside(message: dict, exchange: str, key: str, pipe, *args: bool) -> None:
+            deaths = message["properties"].setdefault("deaths", [])
+            if not _waits(message):
+                deaths.append(place)
+            if sum(not redis.exists(_lease(one), _returned(one)) for one in deaths) < DEATHS:
+                put_back(message, exchange, key, pipe, *args)
+                return
+            pipe.rpush(DEAD, json.dumps([message, exchange, key]))
+            headers = message["headers"]
+            logger.error(
+                "%d workers died while they ran %s[%s]. It is put aside: manage.py dead_tasks",
+                len(deaths),
+                headers["task"],
+                headers["id"],
+            )
+
+        if dead:
+            channel._do_restore_message = put_back_or_aside
         tags = redis.hkeys(place)
         for tag in tags:
             # A transaction: of two workers that do this at once, one finds the message.
             channel.qos.restore_by_tag(tag, redis)
     return len(tags)
+
+
+def dead_tasks(connection: Connection) -> list[dict]:
+    """The messages of the tasks that were put aside."""
+    with connection.default_channel.conn_or_acquire() as redis:
+        return [json.loads(entry)[0] for entry in redis.lrange(DEAD, 0, -1)]
+
+
+def take_up(connection: Connection, ids: Iterable[str], put_back: bool) -> None:
+    """Remove these tasks from those put aside, and put them back to their queues if asked."""
+    with connection.channel() as channel, channel.conn_or_acquire() as redis:
+        for entry in redis.lrange(DEAD, 0, -1):
+            message, exchange, key = json.loads(entry)
+            if message["headers"]["id"] in ids:
+                message["properties"]["deaths"] = []
+                with redis.pipeline() as pipe:
+                    pipe.lrem(DEAD, 1, entry)
+                    if put_back:
+                        channel._do_restore_message(message, exchange, key, pipe)
+                    pipe.execute()
+
+
+def _waits(message: dict) -> bool:
+    """Whether it was only to run later, so that its worker had not begun it."""
+    eta = message["headers"].get("eta")
+    return bool(eta) and datetime.fromisoformat(eta) > datetime.now(UTC)
 
 
 def _index(place: str) -> str:
@@ -119,3 +184,7 @@ def _index(place: str) -> str:
 
 def _lease(place: str) -> str:
     return f"{place}-lease"
+
+
+def _returned(place: str) -> str:
+    return f"{place}-returned"

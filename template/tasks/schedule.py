@@ -16,6 +16,7 @@ here goes when no app declares it any more.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from celery.schedules import ParseException, crontab
 from django.apps import AppConfig, apps
@@ -56,7 +57,7 @@ def declared() -> list[Entry]:
 
 
 @receiver(post_migrate)
-def update_entries(sender: AppConfig, **kwargs: object) -> None:
+def update_entries(sender: AppConfig, **kwargs: Any) -> None:
     """Create the entries that are missing, and remove those that no app declares any more."""
     # `apps` is what has tables; it lacks the models after `migrate django_celery_beat zero`.
     migrated = kwargs.get("apps", apps).all_models

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 
+from celery.app.utils import Settings
 from celery.signals import (
     celeryd_init,
     heartbeat_sent,
@@ -18,7 +19,7 @@ GRACE = 10
 
 
 @celeryd_init.connect
-def be_patient(conf: dict, **kwargs: object) -> None:
+def be_patient(conf: Settings, **kwargs: object) -> None:
     """Bear a slow Redis. The time-outs in the settings are those of a web request."""
     conf.broker_transport_options = {
         **conf.broker_transport_options,

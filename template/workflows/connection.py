@@ -59,7 +59,7 @@ def why_unreachable(error: RuntimeError) -> str:
 def is_refused(error: RuntimeError) -> bool:
     """Whether the server answered, and does not let this client in."""
     status = _STATUS.search(str(error))
-    return bool(status) and status["code"] in ("Unauthenticated", "PermissionDenied")
+    return status is not None and status["code"] in ("Unauthenticated", "PermissionDenied")
 
 
 def _check(name: str, value: str) -> None:

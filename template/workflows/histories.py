@@ -44,15 +44,15 @@ def folder(workflow_type: str) -> Path:
 
 def _without_machines(history: WorkflowHistory) -> dict:
     """The history without the names of the machines that ran it, and without paths on them."""
-    identities = set()
+    identities: set[str] = set()
 
     def look(part: dict) -> dict:
-        identities.add(part.get("identity"))
+        identities.add(part.get("identity", ""))
         part.pop("stackTrace", None)
         return part
 
     text = json.dumps(json.loads(history.to_json(), object_hook=look))
-    for identity in identities - {None, ""}:  # also a part of some queue's name
+    for identity in identities - {""}:  # also a part of some queue's name
         text = text.replace(identity, "worker")
     return json.loads(text)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from temporalio.client import (
     Client,
+    WorkflowExecution,
     WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowHandle,
@@ -44,6 +45,11 @@ def observe(workflow_id: str, query: Callable | None = None) -> Observation | No
     return client.call(lambda temporal: _observe(temporal, workflow_id, query))
 
 
+def status_name(execution: WorkflowExecution) -> str:
+    """The workflow's status as in `Observation`."""
+    return execution.status.name.lower().replace("_", " ") if execution.status else "unknown"
+
+
 async def _observe(
     temporal: Client, workflow_id: str, query: Callable | None
 ) -> Observation | None:
@@ -54,10 +60,8 @@ async def _observe(
         if error.status is RPCStatusCode.NOT_FOUND:
             return None
         raise
-    observation = Observation(
-        status=description.status.name.lower().replace("_", " "),
-        problems=list(description.search_attributes.get("TemporalReportedProblems", [])),
-    )
+    problems = description.search_attributes.get("TemporalReportedProblems", [])
+    observation = Observation(status_name(description), [str(problem) for problem in problems])
     if description.status is WorkflowExecutionStatus.FAILED:
         observation.failure = await _failure(handle)
     elif query and description.status is WorkflowExecutionStatus.RUNNING:

@@ -88,7 +88,7 @@ def _schedule(schedule_id: str, workflow: str, cron: str) -> Schedule:
 
 
 async def _update(client: Client, schedule_id: str, schedule: Schedule) -> list[str]:
-    different = []
+    different: list[str] = []
 
     async def update(input: ScheduleUpdateInput) -> ScheduleUpdate | None:
         # Change the schedule as it is, and nothing else of it: a new one would not be paused.

@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
+from django_htmx.middleware import HtmxDetails
 from temporalio.client import Client
 
 from accounts.models import User
@@ -23,7 +24,7 @@ logger = logging.getLogger(__name__)
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
     """What there is to see, and for staff the workflows that are stuck."""
-    context = {}
+    context: dict[str, object] = {}
     if request.user.is_staff:
         try:
             context["stuck"] = client.call(_stuck)
@@ -56,7 +57,7 @@ def onboarding(request: HttpRequest, user_id: int) -> HttpResponse:
     except client.UNAVAILABLE as error:
         logger.warning("The onboarding of user %s cannot be seen: %s", user.pk, error)
         context["unavailable"] = True
-    template = "workflows/_onboarding.html" if request.htmx else "workflows/onboarding.html"
+    template = "workflows/_onboarding.html" if HtmxDetails(request) else "workflows/onboarding.html"
     return render(request, template, context)
 
 

@@ -4,11 +4,15 @@ import json
 import runpy
 import socket
 import threading
+from pathlib import Path
 
 import pytest
 
 from environment.small_project import TEMPLATE
 from slipway import Problem, client
+
+# What process-compose said, word for word but for its copy of the configuration.
+RECORDED = Path(__file__).parent / "recorded"
 
 
 @pytest.fixture
@@ -39,12 +43,29 @@ def answering(tmp_path, monkeypatch):
         server.close()
 
 
-@pytest.mark.parametrize("form", [str.title, str.lower])  # before 1.110, and since
-@pytest.mark.parametrize(("extensions", "scalable"), [({"x-scalable": True}, True), (None, False)])
-def test_how_a_process_is_declared(form, extensions, scalable, answering):
-    answer = {form("command"): "exec python manage.py", form("extensions"): extensions}
-    declared = client.declaration("worker", answering(answer))
-    assert declared == client.Declaration("exec python manage.py", scalable)
+@pytest.mark.parametrize("version", ["1.87.0", "1.120.0"])
+class TestRecordedAnswers:
+    """The shape of `/process/info` changed with 1.110."""
+
+    def answer(self, version: str, path: str) -> dict:
+        return json.loads((RECORDED / f"process-compose-{version}.json").read_text())[path]
+
+    @pytest.mark.parametrize(("name", "scalable"), [("worker", True), ("store", False)])
+    def test_how_a_process_is_declared(self, version, name, scalable, answering):
+        socket_path = answering(self.answer(version, f"/process/info/{name}"))
+        declared = client.declaration(name, socket_path)
+        assert declared == client.Declaration("exec sleep 1000", scalable)
+
+    def test_what_runs(self, version, answering):
+        store, worker = client.processes(answering(self.answer(version, "/processes")))
+        assert (store.name, store.has_probe, store.ready) == ("store", False, True)
+        assert (worker.name, worker.has_probe, worker.ready) == ("worker", True, True)
+        assert 2 < worker.uptime < 3
+
+
+def test_a_process_without_a_command_has_an_entrypoint(answering):
+    answer = {"name": "store", "entrypoint": ["sleep", "two words"]}
+    assert client.declaration("store", answering(answer)).command == "sleep 'two words'"
 
 
 def test_a_refusal_is_said_in_its_own_words(answering):

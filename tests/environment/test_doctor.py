@@ -4,6 +4,8 @@ import os
 import socket
 import subprocess
 
+import pytest
+
 
 def test_a_healthy_project(project):
     project.write("bin/just", "#!/bin/sh\necho just 1.59.0\n").chmod(0o755)
@@ -35,20 +37,52 @@ def test_what_replaces_a_tool(project):
     assert "ok   cache 9.1.2" in project.run("doctor").stdout
 
 
-def test_a_version_that_differs_without_nix_is_named(project):
-    project.write("bin/just", "#!/bin/sh\necho just 1.59.0\n").chmod(0o755)
-    project.write("bin/uv", "#!/bin/sh\necho uv 0.13.9\n").chmod(0o755)
+def test_with_nix_the_versions_that_differ_without_it_are_named(project):
+    versions = {"just": "1.59.0", "uv": "0.13.9", "flow": "1.8.3", "store": "8.0.1"}
+    for name, version in versions.items():
+        answer = f"#!/bin/sh\necho {name} {version} with server 3.2.1\n"
+        project.write(f"bin/{name}", answer).chmod(0o755)
+    tools = "x-tools:\n  flow:\n  store: .venv/lib/python*/site-packages/likestore/bin/server\n"
+    project.write("services/flow.yaml", tools)
     lock = '[[package]]\nname = "{}"\nversion = "{}"\n'
     project.write(
         ".slipway/tools/uv.lock", lock.format("rust-just", "1.60.0") + lock.format("uv", "0.13.9")
     )
     project.write(
-        ".slipway/tools/go.mod", "require github.com/f1bonacc1/process-compose v0.1.2 // indirect\n"
+        "uv.lock", lock.format("flow-bin", "1.9.0") + lock.format("likestore", "9.1.2.post2")
     )
-    said = project.run("doctor").stdout
+    project.write(".slipway/tools/process_compose.py", 'VERSION = "0.1.2"\n')
+
+    said = project.run("doctor", DEV_TOOLS="nix").stdout
+
     assert "just 1.59.0 (without Nix: 1.60.0)" in said
     assert "uv 0.13.9  " in said
+    assert "flow 1.8.3 (without Nix: 1.9.0)" in said
+    assert "store 8.0.1 (without Nix: likestore 9.1.2)" in said
     assert "(without Nix: 0.1.2)" in said
+    assert "without Nix" not in project.run("doctor", DEV_TOOLS="wheels").stdout
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("echo v1.86.9", "process-compose 1.86.9  PATH\n       1.87 or later is needed"),
+        ("exit 0", None),  # what was built by hand may not know its version
+        ("echo v1.87.0", None),
+    ],
+)
+def test_a_process_compose_that_is_too_old_is_named(answer, said, project):
+    path = project.root / "bin/process-compose"
+    path.unlink()
+    project.write("bin/process-compose", f"#!/bin/sh\n{answer}\n").chmod(0o755)
+    report = project.run("doctor").stdout
+    assert f"!!   {said.replace('PATH', str(path))}" in report if said else "or later" not in report
+
+
+def test_a_tool_that_does_not_start_is_named(project):
+    """As programs from elsewhere on NixOS."""
+    project.write("bin/just", "#!/no/such/loader\n").chmod(0o755)
+    assert "!!   just does not start" in project.run("doctor").stdout
 
 
 def test_bad_input_is_named(project):

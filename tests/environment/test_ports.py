@@ -3,6 +3,8 @@
 import os
 import socket
 
+import pytest
+
 from environment.small_project import WEB
 
 
@@ -12,6 +14,19 @@ def test_a_taken_port_names_its_holder_and_the_variable(project):
     assert f"Port {project.port} (app) is taken by" in said
     assert f"pid {os.getpid()}" in said
     assert "WEB_PORT=" in said
+    assert project.processes() == {}
+
+
+def test_a_port_that_is_taken_on_ipv6_alone_is_taken(project):
+    """A client that says localhost would talk to that program, and not to ours."""
+    try:
+        listener = socket.create_server(("::1", project.port), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("This machine has no IPv6.")
+    with listener:
+        said = project.refused("up", "-D")
+    assert f"Port {project.port} (app) is taken by" in said
+    assert f"pid {os.getpid()}" in said
     assert project.processes() == {}
 
 

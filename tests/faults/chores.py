@@ -10,11 +10,25 @@ from pathlib import Path
 
 from celery import shared_task
 from celery.exceptions import SoftTimeLimitExceeded
+from django.apps import apps
+from django.conf import settings
 
+from outbox.models import Email
 from tasks import recovery, worker
 
 recovery.LEASE, recovery.RENEWAL = 4, 0.5
+recovery.DEATHS = int(os.environ.get("DEATHS", recovery.DEATHS))
 worker.GRACE = 2
+settings.EMAIL_TIMEOUT = 1
+
+# Kinds of e-mail that an app of one's own may declare.
+config = apps.get_app_config("tasks")
+config.emails, config.bulk_emails = {"invoice": "chores.letter"}, {"newsletter": "chores.letter"}
+
+
+def letter(email: Email) -> tuple[str, str]:
+    """Return the subject and the text of either kind."""
+    return f"{email.kind} {email.reference}", ""
 
 
 @shared_task
@@ -38,6 +52,8 @@ def die(file: str) -> None:
     """Note the start in the file, and kill this process."""
     with Path(file).open("a", buffering=1) as notes:
         notes.write("begun\n")
+        # Not in the instant in which a message that Redis has just handed out is lost.
+        time.sleep(0.5)
         os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 from celery_processes import a_task_runs, add_chores
 from chores import die, ignore_the_limit, note, rest
+from django.core.management import call_command
 
 from accounts.emails import WELCOME
 from accounts.signup import sign_up
 from outbox.models import Email
 from tasks.fixtures import CeleryCommand, RedisServer, wait_until
+from tasks.recovery import DEAD, DEATHS
 
 
 @pytest.fixture
@@ -59,6 +61,58 @@ def test_a_living_worker_keeps_its_tasks(celery: CeleryCommand, notes):
     assert notes.read_text().split() == ["begun", "done"]
 
 
+@pytest.mark.parametrize("pool", ["solo", "threads"])
+def test_a_task_that_ends_its_workers_is_put_aside(
+    celery: CeleryCommand, redis_server: RedisServer, notes, pool: str, capsys
+):
+    options = ["--pool", pool]
+    die.delay(str(notes))
+    # Each of those workers has this one too, but does not begin it.
+    note.apply_async((str(notes),), countdown=3600)
+    for _ in range(DEATHS):
+        assert celery.worker(*options).popen.wait(40) == -signal.SIGKILL
+
+    survivor = celery.worker(*options)
+    survivor.wait_for("3 workers died while they ran chores.die[")
+    note.delay(str(notes))
+    wait_until(lambda: "noted" in notes.read_text(), "the next task")
+    assert notes.read_text().split() == ["begun"] * DEATHS + ["noted"]
+    survivor.stop()
+
+    call_command("dead_tasks")
+    [line] = capsys.readouterr().out.splitlines()
+    assert f" chores.die('{notes}',)" in line
+    call_command("dead_tasks", "another-id", "--put-back")
+    assert redis_server.client.llen("celery") == 1  # the one that waits
+    call_command("dead_tasks", "--put-back")
+    assert capsys.readouterr().out == f"{line} put back\n"
+    assert redis_server.client.llen("celery") == 2
+    call_command("dead_tasks")
+    assert capsys.readouterr().out == ""
+
+
+def test_a_worker_that_was_silent_poisons_no_task(
+    celery: CeleryCommand, redis_server: RedisServer, notes
+):
+    """As on a machine that slept: its tasks went to another worker, and it comes back."""
+    celery.env["DEATHS"] = "2"
+    celery.worker_options += ["--pool", "threads"]
+    silent = celery.worker("-n", "silent@%h")
+    rest.delay(str(notes), 60)
+    wait_until(notes.read_text, "the task's start")
+    silent.popen.send_signal(signal.SIGSTOP)
+    killed = celery.worker("-n", "killed@%h")
+    killed.wait_for("A worker died: 1 of its tasks go back")
+    wait_until(lambda: notes.read_text().count("begun") == 2, "the task's second start")
+
+    silent.popen.send_signal(signal.SIGCONT)
+    wait_until(lambda: redis_server.client.keys("*-returned"), "the silent worker")
+    killed.end()
+    silent.wait_for("A worker died: 1 of its tasks go back")
+    wait_until(lambda: notes.read_text().count("begun") == 3, "the task's third start")
+    assert not redis_server.client.exists(DEAD)
+
+
 def test_a_redis_that_restarts_costs_no_task(
     celery: CeleryCommand, redis_server: RedisServer, notes
 ):
@@ -72,11 +126,18 @@ def test_a_redis_that_restarts_costs_no_task(
     assert notes.read_text().split() == ["begun", "begun", "done"]
 
 
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 1)])
 def test_a_stop_finishes_short_tasks_and_gives_long_ones_back(
-    celery: CeleryCommand, redis_server: RedisServer, notes, tmp_path: Path, signum: int, code: int
+    celery: CeleryCommand,
+    redis_server: RedisServer,
+    notes,
+    tmp_path: Path,
+    signum: int,
+    code: int,
+    pool: str,
 ):
-    worker = celery.worker()
+    worker = celery.worker("--pool", pool)
     long_notes = tmp_path / "long"
     long_notes.touch()
     rest.delay(str(long_notes), 60)

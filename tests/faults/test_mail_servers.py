@@ -1,7 +1,7 @@
 """Mail servers that answer late, never, or break: who gets an e-mail, and how often."""
 
-import contextlib
-import socket
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ import pytest
 from django.db import OperationalError
 from django.db.models import QuerySet
 from django.utils import timezone
+from mail_server import MailServer
 
 from accounts.emails import WELCOME
 from accounts.models import User
@@ -18,57 +19,6 @@ from outbox.delivery import State, deliver
 from outbox.models import Email
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-class MailServer:
-    """A real SMTP server on a free port, which does as it is told at each point."""
-
-    def __init__(self) -> None:
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        # What it does at a command or at the "END" of a message: a reply, seconds to wait before
-        # the reply that is usual, "break" for the end of the connection, or "silence".
-        self.at: dict[str, str | float] = {}
-        self.taken: list[str] = []
-        self.closing = threading.Event()
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        self.closing.set()
-        self.listener.close()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self.listener.accept()
-                threading.Thread(target=self._serve, args=[connection], daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        usual = {"CONNECT": "220 ready", "DATA": "354 go on", "QUIT": "221 bye"}
-        with contextlib.suppress(OSError), connection, connection.makefile("rb") as lines:
-
-            def answer(point: str) -> bool:
-                does = self.at.get(point, 0)
-                if does == "break":
-                    return False
-                if does == "silence":
-                    return self.closing.wait() and False
-                if isinstance(does, float):
-                    self.closing.wait(does)
-                reply = does if isinstance(does, str) else usual.get(point, "250 ok")
-                connection.sendall(f"{reply}\r\n".encode())
-                return True
-
-            going = answer("CONNECT")
-            while going and (line := lines.readline()):
-                command = line.split()[0].decode().upper()
-                going = answer(command)
-                if going and command == "DATA" and command not in self.at:
-                    message = b"".join(iter(lines.readline, b".\r\n"))
-                    if not message.endswith(b"\r\n"):
-                        return  # the connection broke before the end
-                    self.taken.append(message.decode())
-                    going = answer("END")
 
 
 @pytest.fixture
@@ -98,6 +48,22 @@ def test_one_that_answers_late_is_waited_for(server, user):
     assert deliver(user.pk, WELCOME).state is State.SENT
     assert len(server.taken) == 1
     assert Email.objects.get().unanswered == 0
+
+
+def test_so_is_one_that_speaks_tls(server, user, settings, monkeypatch, tmp_path):
+    files = [tmp_path / "key.pem", tmp_path / "cert.pem"]
+    name = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
+    make = ("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
+    command = [*make, "-nodes", *name, "-keyout", files[0], "-out", files[1]]
+    subprocess.run(command, check=True, capture_output=True)
+    server.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.tls.load_cert_chain(files[1], files[0])
+    monkeypatch.setenv("SSL_CERT_FILE", str(files[1]))
+    settings.EMAIL_USE_SSL, settings.EMAIL_HOST = True, "localhost"
+
+    server.at["END"] = 1.5
+    assert deliver(user.pk, WELCOME).state is State.SENT
+    assert len(server.taken) == 1
 
 
 def test_while_it_is_waited_for_nobody_else_sends(server, user):

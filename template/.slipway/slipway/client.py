@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import shlex
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +64,8 @@ def declaration(name: str, socket_path: str | Path) -> Declaration:
     # Their first letters are small since process-compose 1.110.
     info = {key.lower(): value for key, value in info.items()}
     extensions = info.get("extensions") or {}
-    return Declaration(info["command"], bool(extensions.get("x-scalable")))
+    command = info.get("command") or shlex.join(info.get("entrypoint") or [])
+    return Declaration(command, bool(extensions.get("x-scalable")))
 
 
 def last_lines(name: str, count: int, socket_path: str | Path) -> list[str]:

@@ -10,6 +10,10 @@ from pathlib import Path
 
 from slipway import Problem, client, django_setup, dotenv, orphans, packages, ports, project, system
 
+# The versions from which on a tool will do.
+OLDEST = {"process-compose": (1, 87)}
+NO_VERSION = "of an unknown version"
+
 
 class Report:
     """Prints one line a finding and remembers whether there was a bad one."""
@@ -68,12 +72,20 @@ def _tools(report: Report, env: dict[str, str]) -> None:
         found = shutil.which(name, path=env["PATH"])
         if not found and instead:
             found = next(map(str, project.ROOT.glob(instead)), None)
-        if found:
-            version, other = _version(found), _version_without_nix(name)
-            differs = f" (without Nix: {other})" if other not in (None, version) else ""
-            report.good(f"{Path(found).name} {version}{differs}  {found}")
-        else:
+        if not found:
             report.bad(f"{name} is missing. It comes with: nix develop, or sh dev just setup")
+            continue
+        version = _version(found)
+        if version is None:
+            report.bad(f"{Path(found).name} does not start: {found}")
+            continue
+        line = f"{Path(found).name} {version}{_without_nix(name, instead, version)}  {found}"
+        number = tuple(map(int, re.findall(r"\d+", version)))
+        if version == NO_VERSION or number >= OLDEST.get(name, ()):
+            report.good(line)
+        else:
+            oldest = ".".join(map(str, OLDEST.get(name, ())))
+            report.bad(f"{line}\n{oldest} or later is needed: nix flake update")
 
 
 def _services_tools() -> dict[str, str]:
@@ -87,29 +99,29 @@ def _services_tools() -> dict[str, str]:
     return tools
 
 
-def _version(program: str) -> str:
+def _version(program: str) -> str | None:
     ask = ["version", "--short"] if Path(program).name == "process-compose" else ["--version"]
     try:
         answer = subprocess.run([program, *ask], capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
-        return "does not start"
+        return None
     version = re.search(r"\d+(\.\d+)+", answer.stdout)
-    return version[0] if version else "of an unknown version"
+    return version[0] if version else NO_VERSION
 
 
-def _version_without_nix(name: str) -> str | None:
-    """Return the version that `.slipway/tools/` brings, if it brings this program at all."""
+def _without_nix(name: str, instead: str, version: str) -> str:
+    """Return what comes without Nix, if that differs."""
+    if os.environ.get("DEV_TOOLS") != "nix":
+        return ""
+    packages = [name, f"rust-{name}", f"{name}-bin", *re.findall("site-packages/([^/]+)", instead)]
+    locked = rf'^name = "({"|".join(packages)})"\nversion = "([\d.]*\d)'
     if name == "process-compose":
-        lock, version = "go.mod", r"/process-compose v(\S+)"
-    else:
-        package = {"just": "rust-just"}.get(name, name)
-        lock, version = "uv.lock", rf'^name = "{package}"\nversion = "(.+)"'
-    try:
-        text = (project.TOOLS / lock).read_text()
-    except OSError:
-        return None  # the project does without
-    found = re.search(version, text, re.MULTILINE)
-    return found and found[1]
+        locked = r'^(VERSION) = "(.+)"'
+    files = (project.ROOT / "uv.lock", *project.TOOLS.glob("uv.lock"), *project.TOOLS.glob("p*.py"))
+    found = re.search(locked, "\n".join(file.read_text() for file in files), re.MULTILINE)
+    if not found or found[2] == version:
+        return ""
+    return f" (without Nix: {f'{found[1]} ' if found[1] in instead else ''}{found[2]})"
 
 
 def _variables(report: Report) -> None:

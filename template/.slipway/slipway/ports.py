@@ -1,5 +1,6 @@
 """The ports that the project's processes listen on: well-formed, different and free."""
 
+import errno
 import re
 import socket
 from dataclasses import dataclass
@@ -46,13 +47,21 @@ def declared(env: dict[str, str]) -> list[Port]:
 
 
 def is_free(number: int) -> bool:
-    """Return whether a process could listen on this port of the loopback interface."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", number))
-        except OSError:
-            return False
+    """Return whether a process could listen on this port, and nobody does at localhost's other
+    address: a client that says localhost may try that one first."""
+    return _can_listen(socket.AF_INET, "127.0.0.1", number) and _can_listen(
+        socket.AF_INET6, "::1", number
+    )
+
+
+def _can_listen(family: socket.AddressFamily, address: str, number: int) -> bool:
+    try:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((address, number))
+    except OSError as error:
+        # Many machines have no IPv6.
+        return family == socket.AF_INET6 and error.errno != errno.EADDRINUSE
     return True
 
 

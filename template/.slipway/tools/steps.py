@@ -2,7 +2,11 @@
 
 import shutil
 import sys
+import threading
 import time
+
+# Seconds between two looks at the progress: on a terminal, and in a log.
+TERMINAL, LOG = 0.2, 15
 
 
 class SetupError(Exception):
@@ -10,29 +14,57 @@ class SetupError(Exception):
 
 
 class Step:
-    """One named step. On a terminal its line shows the progress; elsewhere only start and end."""
+    """One named step of several that go on beside each other.
+
+    On a terminal, one line shows the progress of all. Elsewhere each has a line at its start and
+    its end, and now and then one between them.
+    """
+
+    _lock = threading.Lock()
+    _under_way: "list[Step]" = []
+    _shown = 0.0
 
     def __init__(self, name: str, doing: str) -> None:
         self.name = name
+        self._progress = doing
         self._started = time.monotonic()
-        self._shown = 0.0
-        print(f"  {name}: {doing}", end=_end(), file=sys.stderr, flush=True)
+        with Step._lock:
+            Step._under_way.append(self)
+            if not sys.stderr.isatty():
+                _say(f"  {name}: {doing}")
+                Step._shown = self._started
 
     def show(self, progress: str) -> None:
-        """Shows how far the step is, at most five times a second and only on a terminal."""
-        now = time.monotonic()
-        if sys.stderr.isatty() and now - self._shown > 0.2:
-            self._shown = now
-            line = f"  {self.name}: {progress}, {now - self._started:.0f} s"
+        """Show how far the step is, where that is no flood."""
+        with Step._lock:
+            self._progress = progress
+            now = time.monotonic()
+            if now - Step._shown < (TERMINAL if sys.stderr.isatty() else LOG):
+                return
+            Step._shown = now
+            line = ", ".join(f"{step.name}: {step._progress}" for step in Step._under_way)
+            line = f"  {line}, {now - self._started:.0f} s"
             width = shutil.get_terminal_size().columns - 1
-            print(f"\r\033[K{line[:width]}", end="", file=sys.stderr, flush=True)
+            if sys.stderr.isatty():
+                print(f"{_clear()}{line[:width]}", end="", file=sys.stderr, flush=True)
+            else:
+                _say(line)
+
+    def say(self, what: str) -> None:
+        """Print what the user must know, whatever the progress."""
+        with Step._lock:
+            _say(f"{_clear()}  {self.name}: {what}")
 
     def done(self, what: str) -> None:
-        """Ends the step's line with what was done and its seconds."""
-        clear = "\r\033[K" if sys.stderr.isatty() else ""
-        seconds = time.monotonic() - self._started
-        print(f"{clear}  {self.name}: {what} in {seconds:.1f} s", file=sys.stderr, flush=True)
+        """End the step's line with what was done and its seconds."""
+        with Step._lock:
+            Step._under_way.remove(self)
+            _say(f"{_clear()}  {self.name}: {what} in {time.monotonic() - self._started:.1f} s")
 
 
-def _end() -> str:
-    return "" if sys.stderr.isatty() else "\n"
+def _clear() -> str:
+    return "\r\033[K" if sys.stderr.isatty() else ""
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

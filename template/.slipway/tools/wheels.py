@@ -19,12 +19,11 @@ class Wheel(NamedTuple):
     version: str
     url: str
     sha256: str
-    size: int
 
     def unpack(self, folder: Path, step: Step) -> None:
         """Downloads the wheel and unpacks it into `folder`, with its run bits."""
         file = folder / "download.whl"
-        download(self.url, self.sha256, self.size, file, step)
+        download(self.url, self.sha256, LOCK.name, file, step)
         step.show("unpacking")
         with zipfile.ZipFile(file) as archive:
             for member in archive.infolist():
@@ -46,7 +45,7 @@ def find_wheel(package: str) -> Wheel:
         )
     # The musl builds are static: they start on every Linux, NixOS and Alpine included.
     best = max(fitting, key=lambda wheel: "musllinux" in wheel["url"])
-    return Wheel(entry["version"], best["url"], best["hash"].removeprefix("sha256:"), best["size"])
+    return Wheel(entry["version"], best["url"], best["hash"].removeprefix("sha256:"))
 
 
 def _runs_here(url: str) -> bool:

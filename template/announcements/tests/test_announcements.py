@@ -2,8 +2,10 @@
 
 import re
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.core import mail
 from django.test import Client
 from django.urls import reverse
@@ -16,10 +18,12 @@ from announcements.models import KIND, Announcement
 from announcements.tasks import continue_announcements, promise, send_batch
 from outbox.models import Email
 from outbox.promises import promise as promise_emails
+from outbox.smtp import ANSWER_TIMEOUT
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-FORM = {"subject": "We move", "text": "On Friday."}
+TEXTS = {"subject": "We move", "text": "On Friday."}
+FORM = TEXTS | {"token": "7b0ed2a8-6c0f-4b0e-8a52-1b9a5c1f0d11"}
 HTMX = {"HX-Request": "true"}
 
 
@@ -35,7 +39,7 @@ def create_users(count: int) -> None:
 
 def announce() -> Announcement:
     newest = User.objects.latest("pk").pk
-    return Announcement.objects.create(last_user_id=newest, **FORM)
+    return Announcement.objects.create(last_user_id=newest, **TEXTS)
 
 
 def recipients() -> list[str]:
@@ -66,6 +70,68 @@ def test_every_active_user_gets_one(admin_client: Client, run_at_once, small_ste
     assert "hx-get" not in page  # it no longer asks
 
 
+def test_a_double_click_is_one_announcement(admin_client: Client, run_at_once):
+    index = reverse("announcements:index")
+    token = re.search(r'name="token" value="([^"]+)"', admin_client.get(index).content.decode())[1]
+    first = admin_client.post(index, TEXTS | {"token": token})
+    second = admin_client.post(index, TEXTS | {"token": token})
+    assert second.url == first.url
+    assert recipients() == ["admin@example.com"]
+
+    again = re.search(r'name="token" value="([^"]+)"', admin_client.get(index).content.decode())[1]
+    assert admin_client.post(index, TEXTS | {"token": again}).url != first.url
+    assert Announcement.objects.count() == 2
+
+
+def test_it_can_be_stopped(admin_client: Client, run_at_once, small_steps, monkeypatch):
+    create_users(9)
+    announcement = announce()
+    monkeypatch.setattr(tasks, "CHUNK", 6)
+    turn = iter([True, False, False])
+    with monkeypatch.context() as on_its_way:
+        on_its_way.setattr(send_batch, "delay", lambda *batch: next(turn) and send_batch(*batch))
+        on_its_way.setattr(promise, "delay", lambda *_: None)
+        promise(announcement.pk)
+    assert len(recipients()) == 2  # of the six that have their row
+    page = admin_client.get(announcement.get_absolute_url()).content.decode()
+    assert "Stop</button>" in page
+
+    failing, unanswered, *_ = Email.objects.filter(sent_at=None)
+    Email.objects.filter(pk=failing.pk).update(claim=uuid4())  # being sent at this moment
+    Email.objects.filter(pk=unanswered.pk).update(unanswered=1)  # it may have arrived
+    answer = admin_client.post(reverse("announcements:stop", args=[announcement.pk]), follow=True)
+    assert set(Email.objects.filter(sent_at=None)) == {failing, unanswered}
+    Email.objects.filter(pk=failing.pk).update(claim=None)
+    page = answer.content.decode()
+    assert "Stopped on" in page
+    assert "Stop</button>" not in page
+    let_time_pass(minutes=4)
+    continue_announcements()
+    promise(announcement.pk)
+    assert len(recipients()) == 3
+    assert Email.objects.count() == 3
+    page = admin_client.get(announcement.get_absolute_url()).content.decode()
+    assert "hx-get" not in page
+
+
+def test_staff_need_a_permission_each(client: Client):
+    staff = User.objects.create_user("grace@example.com", name="Grace", is_staff=True)
+    client.force_login(staff)
+    announcement = announce()
+    make = reverse("announcements:index")
+    stop = reverse("announcements:stop", args=[announcement.pk])
+    assert "Send to everybody" not in client.get(make).content.decode()
+    assert "Stop</button>" not in client.get(announcement.get_absolute_url()).content.decode()
+    assert client.post(make, FORM).status_code == client.post(stop).status_code == 403
+
+    for codename, answers in [("add", (302, 403)), ("change", (403, 302))]:
+        permission = Permission.objects.get(codename=f"{codename}_announcement")
+        staff.user_permissions.set([permission])
+        assert (client.post(make, FORM).status_code, client.post(stop).status_code) == answers
+    assert client.get(stop).status_code == 405
+    assert Announcement.objects.count() == 2
+
+
 def test_others_may_not(client: Client):
     login = client.post(reverse("announcements:index"), FORM)
     assert login.url.startswith(reverse("accounts:login"))
@@ -75,6 +141,8 @@ def test_others_may_not(client: Client):
     assert client.post(reverse("announcements:index"), FORM).status_code == 403
     announcement = announce()
     assert client.get(announcement.get_absolute_url()).status_code == 403
+    stop = reverse("announcements:stop", args=[announcement.pk])
+    assert client.post(stop).status_code == 403
     assert Announcement.objects.count() == 1
 
 
@@ -101,6 +169,37 @@ def test_a_page_shows_how_far_it_came(admin_client: Client):
     assert re.findall(r'class="number">(\d+)', page) == ["1", "3", "1"]  # sent, waiting, failed
     assert "hx-get" in page
     assert "<html" not in page
+
+
+def test_emails_of_which_nobody_knows_hold_up_nothing(
+    admin_client: Client, run_at_once, small_steps
+):
+    create_users(12)
+    announcement = announce()
+    users = User.objects.order_by("pk").values_list("pk", flat=True)[:9]
+    promise_emails(users, KIND, reference=announcement.reference)
+    Email.objects.update(unanswered=2)
+    Announcement.objects.update(cursor=users[8])
+
+    promise(announcement.pk)
+    page = admin_client.get(announcement.get_absolute_url()).content.decode()
+    assert re.findall(r'class="number">(\d+)', page) == ["4", "0", "0", "9"]
+    assert "Done" in page
+
+
+def test_a_slow_mail_server_ends_a_batch(run_at_once, small_steps, monkeypatch):
+    # What it has begun may take longer than other tasks are given.
+    assert send_batch.time_limit > send_batch.soft_time_limit > tasks.BATCH_TIME + ANSWER_TIMEOUT
+    create_users(2)
+    announcement = announce()
+    with monkeypatch.context() as slow:
+        slow.setattr(tasks, "BATCH_TIME", -1)
+        promise(announcement.pk)
+    assert recipients() == []
+
+    let_time_pass(minutes=4)
+    continue_announcements()
+    assert recipients() == ["0@example.com", "1@example.com"]
 
 
 def test_repeated_steps_send_nothing_twice(run_at_once, small_steps):

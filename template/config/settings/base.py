@@ -1,5 +1,6 @@
 """The project's own settings. Each reads its variable; `.env.example` documents them."""
 
+import django
 from django.contrib.messages import constants as messages
 
 from config import forwarding
@@ -63,7 +64,6 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "django_htmx.middleware.HtmxMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -94,7 +94,7 @@ DATABASES = {
         url(
             "DATABASE_URL",
             f"sqlite:///{DATA_DIR / 'db.sqlite3'}",
-            schemes=("postgres", "sqlite", "mysql"),
+            schemes=("postgres", "postgresql", "sqlite"),
         )
     )
 }
@@ -173,6 +173,17 @@ if not DEBUG:
 
 # Security
 
+if django.VERSION >= (6, 0):  # Django 5.2, which Python 3.11 gets, has no such policy
+    MIDDLEWARE.insert(1, "django.middleware.csp.ContentSecurityPolicyMiddleware")
+    SECURE_CSP = {
+        "default-src": ["'self'"],
+        "style-src": ["'self'", "'unsafe-inline'"],
+        "img-src": ["'self'", "data:"],
+        "object-src": ["'none'"],
+        "base-uri": ["'self'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+    }
 if not DEBUG:
     SECURE_SSL_REDIRECT = True
     # A load balancer asks for /health/ without TLS.

@@ -1,5 +1,7 @@
 import json
+from threading import Event, active_count
 
+import django
 import pytest
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
@@ -68,13 +70,33 @@ def test_an_app_without_what_it_needs_does_not_start(monkeypatch):
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("attribute", "value", "why"),
+    [
+        ("emails", {"news": "outbox.nothing.news"}, "emails, news: No module named"),
+        ("health_checks", {"bank": "outbox.models.nothing"}, "health_checks, bank: Module"),
+        ("bulk_emails", {"welcome": "accounts.emails.welcome"}, "accounts/ declares it, too"),
+    ],
+)
+def test_a_declaration_that_cannot_be_true_is_named(monkeypatch, attribute, value, why):
+    monkeypatch.setattr(apps.get_app_config("outbox"), attribute, value, raising=False)
+
+    with pytest.raises(ImproperlyConfigured) as refused:
+        apps.get_app_config("home").ready()
+
+    assert str(refused.value).startswith("outbox/apps.py: ")
+    assert why in str(refused.value)
+
+
 @pytest.mark.django_db
 def test_the_mails_page_shows_what_was_sent(client, development, settings, tmp_path):
     settings.EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     settings.EMAIL_FILE_PATH = tmp_path
     assert "No e-mail was sent yet" in client.get(reverse("mails")).content.decode()
 
-    send_mail("Grüße", "Hi <b>Ada</b>", None, ["ada@example.com"])
+    dashes = "-" * 79
+    send_mail("Grüße", f"Hi <b>Ada</b>\n{dashes}\nBye", None, ["ada@example.com"])
+    send_mail("Again", "Hi", None, ["ada@example.com"])
 
     page = client.get(reverse("mails")).content.decode()
     assert "Grüße" in page
@@ -111,6 +133,7 @@ def test_an_error_has_a_page_that_needs_nothing_to_work(rf):
 def only_home(monkeypatch):
     """Health checks of `home` alone, whatever backends are installed."""
     monkeypatch.setattr(health, "_last", {})
+    monkeypatch.setattr(health, "_hanging", {})
     monkeypatch.setattr(apps, "get_app_configs", lambda: [apps.get_app_config("home")])
     return apps.get_app_config("home")
 
@@ -150,12 +173,21 @@ def test_only_a_change_of_health_is_logged(client, only_home, monkeypatch, caplo
 
 @pytest.mark.django_db(transaction=True)
 def test_a_dependency_that_hangs_counts_as_down(client, only_home, monkeypatch):
-    from threading import Event
-
     released = Event()
     monkeypatch.setitem(globals(), "hang", lambda: released.wait(30))
     monkeypatch.setattr(only_home, "health_checks", {"other": f"{__name__}.hang"})
+    threads = active_count()
     try:
-        assert client.get("/health/").json() == {"other": "down"}
+        for _ in range(3):
+            assert client.get("/health/").json() == {"other": "down"}
+        assert active_count() == threads + 1
     finally:
         released.set()
+
+
+@pytest.mark.django_db
+@pytest.mark.skipif(django.VERSION < (6, 0), reason="Django 5.2 has no policy")
+def test_pages_let_browsers_run_the_sites_own_scripts_only(client):
+    policy = client.get("/").headers["Content-Security-Policy"]
+    assert "default-src 'self';" in policy
+    assert "script-src" not in policy  # the default's

@@ -155,7 +155,7 @@ def test_one_that_cannot_be_written_does_not_hold_up_the_others(user, declare):
 
 
 def test_a_kind_that_no_app_declares_waits_until_one_does(user, declare):
-    promise([user.pk], "news", reference="42")
+    Email.objects.create(user=user, kind="news", reference="42")
 
     assert delivery.deliver_due() == 0
     assert delivery.deliver(user.pk, "news", "42").state is State.WAITING

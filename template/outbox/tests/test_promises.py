@@ -1,4 +1,5 @@
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.core import mail
@@ -25,6 +26,12 @@ def test_a_promise_given_twice_is_one(users):
     promises.promise([user.pk for user in users], "welcome")
 
     assert list(Email.objects.values_list("not_before", flat=True)) == [later] * 3
+
+
+def test_a_kind_that_nobody_declares_is_refused(users):
+    with pytest.raises(ValueError, match="No installed app declares e-mails of the kind 'welcom'"):
+        promises.promise([users[0].pk], "welcom")
+    assert not Email.objects.exists()
 
 
 def test_the_database_keeps_it_single_with_and_without_a_reference(users):
@@ -57,9 +64,15 @@ def test_progress_is_counted(users):
     promises.promise([user.pk for user in users], "welcome")
     delivery.deliver(users[0].pk, "welcome")
     Email.objects.filter(user=users[1]).update(failed_at=timezone.now())
+    last = Email.objects.filter(user=users[2])
+    counts = {"promised": 3, "sent": 1, "failed": 1, "unknown": 0}
+    assert promises.progress("welcome") == counts
 
-    assert promises.progress("welcome") == {"promised": 3, "sent": 1, "failed": 1}
-    assert promises.progress("welcome", "42") == {"promised": 0, "sent": 0, "failed": 0}
+    last.update(unanswered=2, claim=uuid4(), not_before=timezone.now() + timedelta(minutes=1))
+    assert promises.progress("welcome") == counts  # the answer may still come
+    last.update(not_before=timezone.now())
+    assert promises.progress("welcome") == counts | {"unknown": 1}
+    assert set(promises.progress("welcome", "42").values()) == {0}
 
 
 def test_staff_give_a_failed_email_another_chance(admin_client, users):

@@ -11,9 +11,12 @@ from django.utils import timezone
 
 from accounts.emails import FOLLOW_UP, WELCOME
 from accounts.models import User
+from outbox.delivery import LEASE, UNANSWERED_WAIT, Delivery, State
 from outbox.models import Email
 from outbox.promises import promise
-from tasks.emails import send_due_emails, send_welcome_email
+from outbox.smtp import ANSWER_TIMEOUT
+from tasks import emails
+from tasks.emails import send_due_emails, send_email, send_welcome_email
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("run_at_once")]
 
@@ -108,6 +111,19 @@ def test_while_somebody_else_sends_it_the_task_ends(user):
     Email.objects.update(claim=uuid4(), not_before=lease)
     assert send_welcome_email(user.pk) == "somebody else is sending it"
     assert mail.outbox == []
+
+
+@pytest.mark.parametrize("task", [send_welcome_email, send_email])
+def test_no_task_ends_before_the_mail_servers_answer(task):
+    assert task.queue == "mail"
+    assert task.soft_time_limit > LEASE.total_seconds() + ANSWER_TIMEOUT
+    assert task.time_limit > task.soft_time_limit
+
+
+def test_a_late_second_copy_is_left_to_the_sweep(user, monkeypatch):
+    late = Delivery(State.WAITING, retry_in=UNANSWERED_WAIT)
+    monkeypatch.setattr(emails, "deliver", lambda *_: late)
+    assert send_welcome_email(user.pk) == "waiting"
 
 
 def test_a_deleted_user_ends_the_task(user):

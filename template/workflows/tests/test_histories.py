@@ -24,5 +24,5 @@ def test_the_code_of_today_replays(file: Path):
 
 @pytest.mark.parametrize("name", [workflow_name(entry) for entry in WORKFLOWS])
 def test_each_workflow_has_a_recorded_history(name: str):
-    """Run the workflow, then: just record-history WORKFLOW_ID"""
+    """Run the workflow, then: just manage record_history WORKFLOW_ID"""
     assert [file for file in histories.recorded() if file.name.startswith(f"{name}.")]

@@ -14,9 +14,12 @@ def registry():
 
 @pytest.fixture
 def machine(tmp_path):
-    go_mod = (TEMPLATE / ".slipway" / "tools" / "go.mod").read_text()
-    version = re.search(r"/process-compose v(\S+)", go_mod)[1]
-    return Machine(tmp_path, GO.replace("@version@", version))
+    text = (TEMPLATE / ".slipway" / "tools" / "process_compose.py").read_text()
+    go = GO
+    for name in ("version", "sum"):
+        value = re.search(rf'^{name.upper()} = "(.+)"', text, re.MULTILINE)[1]
+        go = go.replace(f"@{name}@", value)
+    return Machine(tmp_path, go)
 
 
 @pytest.fixture

@@ -4,10 +4,12 @@ import contextlib
 import hashlib
 import io
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import threading
 import zipfile
 from collections import Counter
@@ -16,6 +18,8 @@ from pathlib import Path
 
 TEMPLATE = Path(__file__).resolve().parents[3] / "template"
 MACHINE = os.uname().machine
+# As Go names it.
+PLATFORM = f"{sys.platform}_{ {'x86_64': 'amd64', 'aarch64': 'arm64'}.get(MACHINE, MACHINE) }"
 TAG = "macosx_11_0_" if sys.platform == "darwin" else "manylinux_2_17_"
 
 # Answers as Go does, and "builds" a program that answers as process-compose does.
@@ -23,6 +27,10 @@ GO = """#!/bin/sh
 case "$1 $2" in
     "env GOVERSION") echo "${FAKE_GO_VERSION-go1.26.0}" ;;
     "env GOPROXY") echo off ;;
+    "mod download")
+        mkdir -p "$GOMODCACHE/source"
+        echo "{\\"Dir\\": \\"$GOMODCACHE/source\\", \\"Sum\\": \\"${FAKE_GO_SUM-@sum@}\\"}"
+        ;;
     build*)
         echo "$PPID $0" >>"$FAKE_GO_LOG"
         [ -z "${FAKE_GO_ERROR-}" ] || { echo "$FAKE_GO_ERROR" >&2; exit 1; }
@@ -40,6 +48,7 @@ def program(answer: str) -> str:
 
 def write_program(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)  # it may be a link to this machine's own
     path.write_text(text)
     path.chmod(0o755)
 
@@ -51,14 +60,18 @@ class Registry:
         self.files: dict[str, bytes] = {}
         self.broken_off = 0  # so many of the next answers end half-way
         self.requests: Counter[str] = Counter()
+        self.together: threading.Barrier | None = None  # answers wait for each other
         registry = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 name = self.path.rpartition("/")[2]
                 registry.requests[name] += 1
+                if registry.together:
+                    registry.together.wait()
                 body = registry.files.get(name)
                 self.send_response(404 if body is None else 200)
+                self.send_header("Content-Length", str(len(body or b"")))
                 self.end_headers()
                 if registry.broken_off:
                     registry.broken_off -= 1
@@ -98,6 +111,18 @@ class Registry:
         script = f"{package.replace('-', '_')}-{version}.data/scripts/{name}"
         return self.add_wheel(package, version, {script: program(f"{name} {version}")})
 
+    def add_release(self, version: str) -> str:
+        """Publishes a release of process-compose and returns its SHA-256."""
+        content = io.BytesIO()
+        with tarfile.open(fileobj=content, mode="w:gz") as archive:
+            for name, text in {"LICENSE": "", "process-compose": program(f"v{version}")}.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(text)
+                archive.addfile(info, io.BytesIO(text.encode()))
+        body = content.getvalue()
+        self.files[f"process-compose_{PLATFORM}.tar.gz"] = body
+        return hashlib.sha256(body).hexdigest()
+
 
 class Machine:
     """A home, a PATH without Nix, and the variables of a user who has set none."""
@@ -125,7 +150,10 @@ class Machine:
 
 
 class Project:
-    """A copy of `dev` and `.slipway/tools/`, whose uv.lock names files of the stand-in registry."""
+    """A copy of `dev` and `.slipway/tools/`, which name files of the stand-in registry.
+
+    It has no release of process-compose, unless `publish_release` is called.
+    """
 
     def __init__(self, root: Path, machine: Machine, registry: Registry) -> None:
         self.root = root
@@ -137,6 +165,8 @@ class Project:
         for file in (TEMPLATE / ".slipway" / "tools").iterdir():
             if file.is_file():
                 shutil.copy(file, self.tools)
+        self.registry = registry
+        self.edit("process_compose.py", r'"https://.*"', f'"{registry.url}"')
         self.lock(
             registry.add_script("uv", "0.1.0", "uv"),
             registry.add_script("rust-just", "0.2.0", "just"),
@@ -145,6 +175,18 @@ class Project:
 
     def lock(self, *entries: str) -> None:
         (self.tools / "uv.lock").write_text("\n".join(entries))
+
+    def edit(self, name: str, pattern: str, replacement: str) -> None:
+        text, count = re.subn(pattern, replacement, (self.tools / name).read_text())
+        assert count == 1
+        (self.tools / name).write_text(text)
+
+    def publish_release(self) -> None:
+        """Has the registry serve the release that process_compose.py names."""
+        text = (self.tools / "process_compose.py").read_text()
+        version = re.search(r'^VERSION = "(.+)"', text, re.MULTILINE)[1]
+        sha256 = self.registry.add_release(version)
+        self.edit("process_compose.py", f'"{PLATFORM}": ".*"', f'"{PLATFORM}": "{sha256}"')
 
     def start(self, *command: str, cwd: Path | None = None, **env: str) -> subprocess.Popen[str]:
         """Starts `sh dev COMMAND`, in a process group of its own."""

@@ -1,13 +1,16 @@
 """The set-up of .tools: what it keeps, what it refuses, and how it heals."""
 
 import os
+import re
 import shutil
 import signal
+import threading
 import time
 
 import pytest
 
-from environment.tools.stand_ins import Project, write_program
+from environment.small_project import free_port
+from environment.tools.stand_ins import PLATFORM, Project, program, write_program
 
 
 def wait_for(condition, seconds=20):
@@ -64,7 +67,8 @@ def test_a_new_lock_brings_the_new_tool(project, registry):
     project.lock(*others, registry.add_script("rust-just", "0.3.0", "just"))
 
     assert project.dev("just").stdout == "just 0.3.0\n"
-    assert registry.requests.total() == 3  # uv was not downloaded again
+    (uv,) = (name for name in registry.requests if name.startswith("uv-"))
+    assert registry.requests[uv] == 1  # not downloaded again
 
 
 def test_tools_of_another_system_are_replaced(project, tmp_path):
@@ -121,7 +125,7 @@ def test_a_file_that_is_gone_is_named(project, registry):
     message = refused(project.dev("uv"))
 
     assert "404" in message
-    assert registry.requests.total() == 1
+    assert set(registry.requests.values()) == {1}  # not tried again
 
 
 def test_a_broken_download_is_tried_again(project, registry):
@@ -220,21 +224,92 @@ def test_a_failed_build_shows_gos_words(project):
     assert project.dev("just").stdout == "just 0.2.0\n"
 
 
-def test_the_same_process_compose_on_path_saves_the_build(project, tmp_path):
-    project.dev("true")
-    installed = (project.root / ".tools" / "bin" / "process-compose").read_text()
-    shutil.rmtree(project.root / ".tools")
-    shutil.rmtree(project.machine.cache)
-    write_program(project.machine.bin / "process-compose", installed)
+def test_a_release_that_is_not_the_named_one_is_refused(project, registry):
+    project.publish_release()
+    (name,) = (name for name in registry.files if name.startswith("process-compose"))
+    registry.files[name] += b"evil"
 
-    assert project.dev("process-compose").returncode == 0
+    message = refused(project.dev("just"))
+
+    assert f"{name}:\nit is not the file that .slipway/tools/process_compose.py names" in message
+    assert not (project.root / ".tools" / "bin" / "process-compose").exists()
+    assert not list(project.machine.cache.glob("process-compose-*"))
+    assert project.machine.builds() == 0
+    assert not abandoned(project)
+
+
+def test_the_release_saves_the_build(project):
+    project.publish_release()
+
+    said = project.dev("process-compose").stderr
+
+    assert re.search(r"process-compose \S+: downloaded in", said)
+    assert project.machine.builds() == 0
+
+
+@pytest.mark.parametrize("why", ["no network", "not there", "no release for this machine"])
+def test_without_the_release_it_is_built_and_that_is_said(why, project, registry):
+    expected = "Cannot download"
+    if why == "no network":
+        closed = free_port()
+        project.edit("process_compose.py", r'"http://.*"', f'"http://127.0.0.1:{closed}"')
+        expected = f"No network: cannot connect to 127.0.0.1:{closed}"
+    elif why == "no release for this machine":
+        project.edit("process_compose.py", f'"{PLATFORM}":', '"plan9":')
+        expected = "There is none for"
+
+    result = project.dev("process-compose")
+
+    assert result.returncode == 0
+    assert f": not downloaded. {expected}" in result.stderr
+    assert "building it from source, which takes a minute or two" in result.stderr
+    assert "built with go1.26.0 in" in result.stderr
     assert project.machine.builds() == 1
 
 
-def test_another_process_compose_on_path_does_not_count(project):
-    write_program(project.machine.bin / "process-compose", "#!/bin/sh\necho v1.2.3\n")
+def test_the_downloads_go_on_beside_each_other(project, registry):
+    """Each of the three answers only when all have asked."""
+    project.publish_release()
+    registry.together = threading.Barrier(3, timeout=10)
 
-    assert project.dev("process-compose").stdout.strip() != "v1.2.3"
+    assert project.dev("just").returncode == 0
+
+
+def test_a_source_that_is_not_the_named_one_is_not_built(project):
+    message = refused(project.dev("just", FAKE_GO_SUM="h1:evil"))
+
+    assert "It is not the source of h1:" in message
+    assert project.machine.builds() == 0
+
+
+@pytest.mark.parametrize("version", ["1.87.0", "v1.110.0", "2.0.1"])
+def test_one_on_path_saves_the_build(version, project):
+    there = project.machine.bin / "process-compose"
+    write_program(there, program(version))
+
+    result = project.dev("process-compose")
+
+    assert result.stdout.strip() == version
+    assert f"{version.removeprefix('v')}, which is on PATH, will do" in result.stderr
+    assert project.machine.builds() == 0
+    there.unlink()  # and when it goes
+    assert project.dev("true").returncode == 0
+    assert project.machine.builds() == 1
+
+
+def test_an_older_one_on_path_does_not_count(project):
+    write_program(project.machine.bin / "process-compose", program("v1.86.9"))
+
+    assert project.dev("process-compose").stdout.strip() != "v1.86.9"
+    assert project.machine.builds() == 1
+
+
+def test_that_of_another_project_does_not_count(project, tmp_path):
+    """It goes away with that project."""
+    other = tmp_path / "other" / ".tools" / "bin"
+    write_program(other / "process-compose", program("v1.110.0"))
+
+    assert project.dev("true", PATH=f"{other}:{project.machine.bin}").returncode == 0
     assert project.machine.builds() == 1
 
 

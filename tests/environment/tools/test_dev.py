@@ -1,6 +1,7 @@
 """`sh dev COMMAND`: what the command gets, and whether its tools are those of Nix."""
 
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -129,12 +130,50 @@ def test_a_flake_that_git_does_not_know_is_named(project, nix):
     assert project.dev("true").returncode == 0
 
 
-def test_a_path_that_this_nix_cannot_open_is_said(project, nix):
-    refused = project.dev("true", FAKE_NIX_VERSION="2.18.1")
+@pytest.mark.parametrize(
+    ("version", "folder", "system", "why"),
+    [
+        ("2.8.0", "shop", "Linux x86_64", "it is nix (Nix) 2.8.0, and 2.18 or later is needed"),
+        ("2.17.1", "shop", "Linux x86_64", "it is nix (Nix) 2.17.1, and 2.18 or later is needed"),
+        ("2.18.1", "shop", "Linux x86_64", None),
+        ("2.34.8", "shop", "Darwin x86_64", "nixpkgs has nothing for Darwin x86_64"),
+        ("2.34.8", "shop", "Linux riscv64", "nixpkgs has nothing for Linux riscv64"),
+        ("2.34.8", "shop", "Darwin arm64", None),
+        ("2.18.1", "my shop", "Linux x86_64", "before 2.19 it takes only plain letters and digits"),
+        ("2.19.0", "my shop", "Linux x86_64", None),
+        ("3.0", "my shop", "Linux aarch64", None),
+        ("2.34.8", "shop #2", "Linux x86_64", "it takes no # or ? in the path of a project"),
+    ],
+)
+def test_a_nix_that_will_not_do_is_named_and_gone_without(
+    version, folder, system, why, project, nix, tmp_path
+):
+    root = tmp_path / "projects" / folder
+    shutil.copytree(project.root, root)
+    project.dev("true", DEV_NIX="0")  # the tools are in the cache
+    write_program(project.machine.bin / "uname", f"#!/bin/sh\necho {system}\n")
 
-    assert refused.returncode == 1
-    assert "2.18.1" in refused.stderr
-    assert "DEV_NIX=0" in refused.stderr
+    done = subprocess.run(
+        ["sh", root / "dev", "sh", "-c", "echo a command"],
+        env=project.machine.env | {"FAKE_NIX_VERSION": version},
+        capture_output=True,
+        text=True,
+    )
+
+    assert (done.stdout, done.returncode) == ("a command\n", 0), done.stderr
+    lines = [line for line in done.stderr.splitlines() if "Nix" in line]
+    assert nix.exists() == (why is None)
+    assert len(lines) == 1
+    assert lines[0].startswith(f"dev: going without Nix: {why}" if why else "dev: opening the Nix")
+
+
+def test_a_nix_that_does_not_start_is_gone_without(project, machine):
+    write_program(machine.bin / "nix", "#!/bin/sh\nexit 1\n")
+
+    done = project.dev("just")
+
+    assert done.stdout == "just 0.2.0\n"
+    assert "dev: going without Nix: it does not start." in done.stderr
 
 
 @pytest.mark.parametrize("old_python", ["#!/bin/sh\nexit 1\n", None])

@@ -9,18 +9,22 @@ import ssl
 from kombu import Queue
 
 from config import forwarding
-from config.env import port, url
+from config.env import port, texts, url
 
 INSTALLED_APPS += ["django_celery_beat"]
 TEMPLATES[0]["OPTIONS"]["context_processors"] += ["tasks.context_processors.flower"]
 
-FLOWER_URL = forwarding.address(port("FLOWER_PORT", 5555))
+FLOWER_PORT = port("FLOWER_PORT", 5555)
+FLOWER_URL = forwarding.address(FLOWER_PORT)
+# The names that Flower answers to.
+FLOWER_ALLOWED_HOSTS = [".localhost", "127.0.0.1", "[::1]", forwarding.host(FLOWER_PORT)]
+FLOWER_ALLOWED_HOSTS += texts("FLOWER_ALLOWED_HOSTS")
 
 
 # The broker
 
 CELERY_BROKER_URL = url(
-    "CELERY_BROKER_URL", f"redis://localhost:{port('REDIS_PORT', 6379)}/1", ("redis", "rediss")
+    "CELERY_BROKER_URL", f"redis://127.0.0.1:{port('REDIS_PORT', 6379)}/1", ("redis", "rediss")
 )
 if CELERY_BROKER_URL.startswith("rediss:") and "ssl_cert_reqs=" not in CELERY_BROKER_URL:
     # Kombu would not look at the server's certificate.
@@ -31,7 +35,7 @@ CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BROKER_POOL_LIMIT = 100  # more than a process has threads: they would wait for each other
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "max_retries": 0,
-    "socket_connect_timeout": 0.25,  # for each address: localhost has two
+    "socket_connect_timeout": 0.25,  # for each address of a name
     "socket_timeout": 0.5,
     # Seconds after which a task runs again that is still not done: longer than any task and any
     # countdown. The tasks of a killed worker do not wait for it: see `tasks/recovery.py`.
@@ -48,8 +52,9 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 # A task names its own: `@shared_task(queue="slow")`.
 CELERY_TASK_QUEUES = [
     Queue("celery"),  # the default: tasks of a second or two
-    Queue("slow"),  # tasks that take longer
-    Queue("bulk"),  # very many tasks
+    Queue("mail"),  # e-mails: a mail server may take minutes to answer
+    Queue("slow"),  # other tasks that take longer
+    Queue("bulk"),  # very many e-mails
 ]
 CELERY_BROKER_TRANSPORT_OPTIONS["queue_order_strategy"] = "priority"
 
@@ -72,9 +77,8 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_RETRY_ON_WORKER_LOST = True
 # Without its connection a worker cannot acknowledge: stop the task here, for it runs again.
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
-# Seconds. First an exception in the task, then the end of its process. Less than
-# `outbox.delivery.LEASE`, so that nobody holds a claim on an e-mail when it runs out. A task
-# that needs longer says so itself.
+# Seconds. First an exception in the task, then the end of its process. A task that needs longer
+# says so itself, as those do that send e-mails. Threads have no such limits.
 CELERY_TASK_SOFT_TIME_LIMIT = 90
 CELERY_TASK_TIME_LIMIT = 110
 # Take no more messages than can run now; one that waits behind a long task is of use elsewhere.
