@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
+from django_htmx.middleware import HtmxDetails
 from temporalio.client import WorkflowUpdateFailedError
 
 from workflows import client
@@ -40,7 +41,7 @@ def requests(request: HttpRequest) -> HttpResponse:
         "remind_after": REMIND_AFTER.days,
         "expire_after": EXPIRE_AFTER.days,
     }
-    template = "approvals/_requests.html" if request.htmx else "approvals/list.html"
+    template = "approvals/_requests.html" if HtmxDetails(request) else "approvals/list.html"
     return render(request, template, context)
 
 
@@ -64,7 +65,7 @@ def detail(request: HttpRequest, request_id: int) -> HttpResponse:
 
 def _visible(request: HttpRequest) -> QuerySet[ApprovalRequest]:
     approvals = ApprovalRequest.objects.select_related("requester", "decision__decided_by")
-    return approvals if request.user.is_staff else approvals.filter(requester=request.user)
+    return approvals if request.user.is_staff else approvals.filter(requester_id=request.user.pk)
 
 
 def _ask(request: HttpRequest, form: RequestForm) -> None:
@@ -94,7 +95,7 @@ def _ask(request: HttpRequest, form: RequestForm) -> None:
 def _decide(request: HttpRequest, approval: ApprovalRequest, form: DecisionForm) -> None:
     decision = DecisionInput(
         request_id=approval.pk,
-        approver_id=request.user.pk,
+        approver_id=request.user.pk,  # type: ignore[arg-type]  # somebody is logged in
         approved=form.cleaned_data["answer"] == "approve",
         reason=form.cleaned_data["reason"],
     )

@@ -11,10 +11,12 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django_htmx.middleware import HtmxDetails
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from workflows import client
+from workflows.observe import status_name
 
 from .activities import ExportInput, Progress, path
 from .workflow import ExportWorkflow
@@ -49,13 +51,13 @@ def exports(request: HttpRequest) -> HttpResponse:
         _require_permission(request)
         _start(request)
         return redirect("exports:list")
-    context = {"may_export": request.user.has_perm(PERMISSION)}
+    context: dict[str, object] = {"may_export": request.user.has_perm(PERMISSION)}
     try:
         context["exports"] = client.call(_last_exports)
     except client.UNAVAILABLE as error:
         logger.warning("Exports cannot be listed: %s", error)
         context["unavailable"] = True
-    template = "exports/_exports.html" if request.htmx else "exports/list.html"
+    template = "exports/_exports.html" if HtmxDetails(request) else "exports/list.html"
     return render(request, template, context)
 
 
@@ -126,7 +128,7 @@ async def _last_exports(temporal: Client) -> list[Export]:
     return [
         Export(
             id=export_id,
-            status=workflow.status.name.lower().replace("_", " "),
+            status=status_name(workflow),
             started_at=workflow.start_time,
             rows=await _rows(temporal, workflow.id)
             if workflow.status is WorkflowExecutionStatus.RUNNING
