@@ -8,6 +8,7 @@ from django.shortcuts import redirect
 from django.utils import timezone
 from django.views.generic import CreateView, DetailView, View
 from django.views.generic.detail import SingleObjectMixin
+from django_htmx.middleware import HtmxDetails
 
 from accounts.models import User
 
@@ -62,7 +63,7 @@ class ProgressView(StaffPage, DetailView):
     model = Announcement
 
     def get_template_names(self) -> list[str]:
-        return [f"announcements/{'_progress' if self.request.htmx else 'detail'}.html"]
+        return [f"announcements/{'_progress' if HtmxDetails(self.request) else 'detail'}.html"]
 
     def get_context_data(self, **context) -> dict[str, object]:
         announcement = self.object

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
+from django_htmx.middleware import HtmxDetails
 from temporalio.client import WorkflowUpdateFailedError
 
 from workflows import client
@@ -40,7 +41,7 @@ def requests(request: HttpRequest) -> HttpResponse:
         "remind_after": REMIND_AFTER.days,
         "expire_after": EXPIRE_AFTER.days,
     }
-    template = "approvals/_requests.html" if request.htmx else "approvals/list.html"
+    template = "approvals/_requests.html" if HtmxDetails(request) else "approvals/list.html"
     return render(request, template, context)
 
 

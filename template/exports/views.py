@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django_htmx.middleware import HtmxDetails
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -55,7 +56,7 @@ def exports(request: HttpRequest) -> HttpResponse:
     except client.UNAVAILABLE as error:
         logger.warning("Exports cannot be listed: %s", error)
         context["unavailable"] = True
-    template = "exports/_exports.html" if request.htmx else "exports/list.html"
+    template = "exports/_exports.html" if HtmxDetails(request) else "exports/list.html"
     return render(request, template, context)
 
 

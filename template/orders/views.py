@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
+from django_htmx.middleware import HtmxDetails
 
 from workflows import client
 
@@ -45,7 +46,7 @@ def orders(request: HttpRequest) -> HttpResponse:
         "card_limit": payments.CARD_LIMIT,
         "no_delivery": NO_DELIVERY,
     }
-    template = "orders/_orders.html" if request.htmx else "orders/list.html"
+    template = "orders/_orders.html" if HtmxDetails(request) else "orders/list.html"
     return render(request, template, context)
 
 
