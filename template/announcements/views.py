@@ -3,6 +3,7 @@ from functools import partial
 from django.contrib.auth.mixins import UserPassesTestMixin
 from django.db import IntegrityError, transaction
 from django.db.models import Max
+from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
@@ -17,7 +18,7 @@ from .models import Announcement
 from .tasks import STALLED, start
 
 
-class StaffPage(UserPassesTestMixin):
+class StaffPage(UserPassesTestMixin, View):
     """Lets staff look, and those do something who have the permission in the admin.
 
     Visitors come to the login page first; other users get 403.
@@ -39,7 +40,7 @@ class AnnouncementsView(StaffPage, CreateView):
     template_name = "announcements/index.html"
     permission = "announcements.add_announcement"
 
-    def form_valid(self, form: AnnouncementForm) -> HttpResponse:
+    def form_valid(self, form: ModelForm) -> HttpResponse:
         announcement = form.instance
         announcement.created_by = self.request.user
         announcement.token = form.cleaned_data["token"]

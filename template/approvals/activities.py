@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -21,7 +22,7 @@ class DecisionInput:
     reason: str = ""
 
 
-def may_approve(user: User) -> bool:
+def may_approve(user: User | AnonymousUser) -> bool:
     """Whether somebody decides on what others ask for: staff with the permission."""
     return user.is_staff and user.has_perm("approvals.add_decision")
 

@@ -21,6 +21,7 @@ class DecisionForm(forms.Form):
     reason = forms.CharField(max_length=500, required=False)
 
     def clean(self) -> None:
-        data = super().clean()
+        super().clean()
+        data = self.cleaned_data
         if data.get("answer") == "reject" and not data.get("reason"):
             self.add_error("reason", "A rejection needs a reason.")

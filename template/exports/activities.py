@@ -45,7 +45,7 @@ def path(name: str) -> Path:
     """Where the finished file is. Raises `ApplicationError` for a name that leads elsewhere."""
     if not NAME.fullmatch(name):
         raise ApplicationError(f"{name!r} is no name for a file.", non_retryable=True)
-    return settings.DATA_DIR / "exports" / f"{name}.csv"
+    return Path(settings.DATA_DIR, "exports", f"{name}.csv")
 
 
 # Cancellation is looked for between two pieces, hence no_thread_cancel_exception.

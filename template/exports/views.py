@@ -16,6 +16,7 @@ from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExec
 from temporalio.service import RPCError, RPCStatusCode
 
 from workflows import client
+from workflows.observe import status_name
 
 from .activities import ExportInput, Progress, path
 from .workflow import ExportWorkflow
@@ -50,7 +51,7 @@ def exports(request: HttpRequest) -> HttpResponse:
         _require_permission(request)
         _start(request)
         return redirect("exports:list")
-    context = {"may_export": request.user.has_perm(PERMISSION)}
+    context: dict[str, object] = {"may_export": request.user.has_perm(PERMISSION)}
     try:
         context["exports"] = client.call(_last_exports)
     except client.UNAVAILABLE as error:
@@ -127,7 +128,7 @@ async def _last_exports(temporal: Client) -> list[Export]:
     return [
         Export(
             id=export_id,
-            status=workflow.status.name.lower().replace("_", " "),
+            status=status_name(workflow),
             started_at=workflow.start_time,
             rows=await _rows(temporal, workflow.id)
             if workflow.status is WorkflowExecutionStatus.RUNNING

@@ -18,7 +18,7 @@ from outbox.promises import promise, withdraw
 
 from . import payments
 from .emails import RECEIPT
-from .models import Order, Product, Reservation, Shipment
+from .models import REASON_LENGTH, Order, Product, Reservation, Shipment
 
 NO_DELIVERY = "Atlantis"
 
@@ -121,9 +121,8 @@ def recall_shipment(step: Step) -> None:
 @activity.defn(no_thread_cancel_exception=True)
 def cancel_order(order_id: int, reason: str) -> None:
     """Say on the order why it was cancelled, once everything is taken back."""
-    bound = Order._meta.get_field("reason").max_length
     Order.objects.filter(pk=order_id).update(
-        state=Order.State.CANCELLED, reason=Truncator(reason).chars(bound)
+        state=Order.State.CANCELLED, reason=Truncator(reason).chars(REASON_LENGTH)
     )
 
 

@@ -8,6 +8,9 @@ from django.conf import settings
 from django.core.validators import MinValueValidator
 from django.db import models
 
+# What stands on an order for its customer. A longer reason is cut.
+REASON_LENGTH = 200
+
 
 class Product(models.Model):
     name = models.CharField(max_length=100, unique=True)
@@ -41,7 +44,9 @@ class Order(models.Model):
     amount = models.DecimalField(max_digits=10, decimal_places=2)
     address = models.CharField("ship to", max_length=200)
     state = models.CharField(max_length=10, choices=State, default=State.PLACED)
-    reason = models.CharField(max_length=200, blank=True, help_text="What the customer reads.")
+    reason = models.CharField(
+        max_length=REASON_LENGTH, blank=True, help_text="What the customer reads."
+    )
     token = models.UUIDField(
         null=True, unique=True, editable=False, help_text="Of the form: sent twice, it is one order"
     )

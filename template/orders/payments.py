@@ -17,7 +17,7 @@ CARD_LIMIT = Decimal("500.00")
 
 def folder() -> Path:
     """Where the provider keeps its books."""
-    return settings.DATA_DIR / "payments"
+    return Path(settings.DATA_DIR, "payments")
 
 
 def refusal() -> str:

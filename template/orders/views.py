@@ -37,7 +37,7 @@ def orders(request: HttpRequest) -> HttpResponse:
         return redirect("orders:list")
     placed = Order.objects.select_related("product", "customer")
     if not request.user.is_staff:
-        placed = placed.filter(customer=request.user)
+        placed = placed.filter(customer_id=request.user.pk)
     context = {
         "form": form,
         "refusal": refusal,

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import redis
@@ -44,8 +45,8 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Makes this process publish its tasks to the given address."""
 
     def use(url: str) -> None:
-        monkeypatch.setenv("CELERY_BROKER_URL", url)
-        monkeypatch.setenv("CELERY_RESULT_BACKEND", url)
+        for name in ("BROKER_URL", "BROKER_READ_URL", "BROKER_WRITE_URL", "RESULT_BACKEND"):
+            monkeypatch.setenv(f"CELERY_{name}", url)
         # Nothing that is connected to another Redis.
         monkeypatch.setattr(app, "_pool", None)
         monkeypatch.setattr(app.amqp, "_producer_pool", None)
@@ -166,10 +167,16 @@ class CeleryCommand:
 
 @pytest.fixture
 def celery(
-    redis_server: RedisServer, broker: Callable, transactional_db: None, tmp_path: Path
+    redis_server: RedisServer,
+    broker: Callable,
+    transactional_db: None,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> Iterator[CeleryCommand]:
     """Starts Celery's processes; this process publishes to the same Redis."""
     broker(redis_server.url)
+    # What a worker writes for users is there for the test, too.
+    request.getfixturevalue("settings").MEDIA_ROOT = tmp_path / "media"
     command = CeleryCommand(tmp_path, redis_server.url)
     yield command
     for process in command.processes:
@@ -208,5 +215,5 @@ def database_url() -> str:
     database = connection.settings_dict
     if connection.vendor == "sqlite":
         return f"sqlite:///{database['NAME']}"
-    login = f"{database['USER']}:{database['PASSWORD']}"
+    login = ":".join(quote(database[name], safe="") for name in ("USER", "PASSWORD"))
     return f"postgres://{login}@{database['HOST']}:{database['PORT']}/{database['NAME']}"

@@ -22,14 +22,17 @@ import time
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any
 
 from celery import bootsteps
 from celery.utils.log import get_logger
 from celery.worker.consumer import Consumer
-from kombu import Connection
 from kombu.common import ignore_errors
 
 logger = get_logger(__name__)
+
+# Kombu's `Connection`, whose type does not know the channels of Redis.
+RedisConnection = Any
 
 # Seconds without a sign of life after which a worker counts as dead.
 LEASE = 20
@@ -60,7 +63,7 @@ class Recovery(bootsteps.StartStopStep):
             "unacked_index_key": _index(self.place),
             "unacked_mutex_key": f"{self.place}-mutex",
         }
-        self.channel = None
+        self.channel: Any = None
         self.thread = threading.Thread(target=self.keep_alive, daemon=True)
 
     def start(self, consumer: Consumer) -> None:
@@ -98,7 +101,7 @@ class Recovery(bootsteps.StartStopStep):
                 logger.warning("Could not renew the lease: %s", error)
 
 
-def renew(connection: Connection, place: str, again: bool) -> None:
+def renew(connection: RedisConnection, place: str, again: bool) -> None:
     """Say that the worker whose place this is lives."""
     with connection.default_channel.conn_or_acquire() as redis:
         if redis.sadd(PLACES, place) and again:
@@ -107,7 +110,7 @@ def renew(connection: Connection, place: str, again: bool) -> None:
         redis.set(_lease(place), "", ex=LEASE)
 
 
-def restore_dead(connection: Connection) -> None:
+def restore_dead(connection: RedisConnection) -> None:
     """Put back what dead workers had taken."""
     with connection.default_channel.conn_or_acquire() as redis:
         places = [name.decode() for name in redis.smembers(PLACES)]
@@ -118,7 +121,7 @@ def restore_dead(connection: Connection) -> None:
                 redis.srem(PLACES, place)
 
 
-def restore(connection: Connection, place: str, dead: bool = False) -> int:
+def restore(connection: RedisConnection, place: str, dead: bool = False) -> int:
     """Put the messages of a place back to their queues, and return how many they were.
 
     If its worker is dead, those that were in the hands of too many dead workers are put aside.
@@ -152,13 +155,13 @@ def restore(connection: Connection, place: str, dead: bool = False) -> int:
     return len(tags)
 
 
-def dead_tasks(connection: Connection) -> list[dict]:
+def dead_tasks(connection: RedisConnection) -> list[dict]:
     """The messages of the tasks that were put aside."""
     with connection.default_channel.conn_or_acquire() as redis:
         return [json.loads(entry)[0] for entry in redis.lrange(DEAD, 0, -1)]
 
 
-def take_up(connection: Connection, ids: Iterable[str], put_back: bool) -> None:
+def take_up(connection: RedisConnection, ids: Iterable[str], put_back: bool) -> None:
     """Remove these tasks from those put aside, and put them back to their queues if asked."""
     with connection.channel() as channel, channel.conn_or_acquire() as redis:
         for entry in redis.lrange(DEAD, 0, -1):
