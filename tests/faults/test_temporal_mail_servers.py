@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 from django.conf import settings
 from django.utils import timezone
+from mail_server import MailServer
 from temporal_processes import wait_until
 from temporalio.api.enums.v1 import EventType
-from test_mail_servers import MailServer
 
 from accounts.models import User
 from approvals.models import ApprovalRequest

@@ -21,7 +21,7 @@ def test_a_worker_killed_at_any_step_changes_nothing(
     real_temporal, transactional_db, user, settings, tmp_path
 ):
     """For each step, a worker is killed right after the effect, before Temporal knows of it."""
-    settings.DATA_DIR = tmp_path
+    settings.DATA_DIR, settings.DEBUG = tmp_path, True
     queue = settings.TEMPORAL_TASK_QUEUE
     orders, processes = {}, {}
     for name in [*STEPS, *COMPENSATIONS]:
