@@ -100,6 +100,26 @@
           direnv = program "direnv" "direnv";
           just = program "just" "just";
           nixfmt-tree = program "nixfmt-tree" "treefmt";
+          # As the real one: it keeps the environment, and evaluates again when a watched file changes.
+          nix-direnv = build "nix-direnv" ''
+            mkdir -p $out/share/nix-direnv
+            cat > $out/share/nix-direnv/direnvrc <<'EOF'
+            use_flake() {
+              watch_file flake.nix flake.lock
+              local kept file
+              kept=$(direnv_layout_dir)/stand-in
+              for file in flake.nix flake.lock; do
+                [ "$kept" -nt "$file" ] || kept=
+              done
+              if [ -z "$kept" ]; then
+                kept=$(direnv_layout_dir)/stand-in
+                mkdir -p "$(direnv_layout_dir)"
+                nix print-dev-env > "$kept"
+              fi
+              eval "$(< "$kept")"
+            }
+            EOF
+          '' { };
           patchelf = program "patchelf" "patchelf";
           process-compose = program "process-compose" "process-compose";
           redis = program "redis" "redis-server";
