@@ -191,6 +191,8 @@ class CleanRoot:
                 "ln -s ../python/bin/python3 $1/stand-in/bin/python3",
                 f'chroot "$1" useradd --uid 1000 --create-home --shell /bin/bash {USER}',
                 f'chroot "$1" install -d -o {USER} -g {USER} {HOME}/.cache {HOME}/.cache/uv',
+                # As after an installation: without the daemon only root can use it.
+                'chroot "$1" env HOME=/root nix-store --init',
                 f"mkdir -p $1/etc/nix; printf '{NIX_CONF}' > $1/etc/nix/nix.conf",
             ]
             subprocess.run(

@@ -258,6 +258,25 @@ class TestContainer:
         asked = container.sh("cat /tmp/asked").stdout
         assert not re.search("print-dev-env|develop|eval|build", asked)
 
+    def test_no_program_wants_a_loader_that_nixos_does_not_have(self, container):
+        loaders = container.sh(
+            f"for file in {container.place}/.venv/bin/*; do"
+            " loader=$(/stand-in/bin/patchelf --print-interpreter $(readlink -f $file) 2>/dev/null)"
+            ' && echo "${file##*/} $loader"; done; true'
+        ).stdout.splitlines()
+        loader_of = dict(line.split() for line in loaders)
+        # The stand-in's Python is the machine's; nixpkgs' has Nix's loader from the start.
+        wheels = {name: loader for name, loader in loader_of.items() if "python" not in name}
+        assert {"ruff", "temporal-test-server"} <= wheels.keys()
+        assert all(loader.startswith("/nix/store/") for loader in wheels.values()), wheels
+        container.sh("nix develop -c ruff --version")
+        serve = container.sh("nix develop -c timeout 3 temporal-test-server 17233", ok=False)
+        assert serve.returncode == 124, serve.stderr  # it ran until it was ended
+        # uv's cache keeps what it had.
+        cached = container.sh("find ~/.cache/uv -type f -name ruff -path '*scripts*'").stdout
+        for file in cached.split():
+            assert "/lib" in container.sh(f"/stand-in/bin/patchelf --print-interpreter {file}").stdout[:4]
+
     def test_the_bashrc_has_the_hook_once(self, container):
         container.sh(container.config["onCreateCommand"])  # as after a rebuild
         assert container.sh("grep -c 'direnv hook' ~/.bashrc").stdout.strip() == "1"

@@ -25,6 +25,7 @@
           );
         makeBinPath = packages: builtins.concatStringsSep ":" (map (package: "${package}/bin") packages);
         getLib = package: package;
+        optional = condition: element: if condition then [ element ] else [ ];
         optionalString = condition: text: if condition then text else "";
       };
 
@@ -67,6 +68,7 @@
             for name in libstdc++.so.6 libz.so.1; do
               ln -s "$(ldconfig -p | grep -m 1 -o "/.*/$name")" $out/lib/$name
             done
+            ln -s /lib*/ld-linux-*.so.? $out/lib/loader
           '' { PATH = "/usr/sbin:/sbin:${path}"; };
 
           mkShellNoCC =
@@ -125,6 +127,7 @@
           redis = program "redis" "redis-server";
           stdenv = {
             cc.cc = libraries;
+            cc.bintools.dynamicLinker = "${libraries}/lib/loader";
             hostPlatform.isLinux = builtins.match ".*-linux" system != null;
           };
           symlinkJoin =
