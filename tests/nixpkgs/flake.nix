@@ -25,6 +25,7 @@
           );
         makeBinPath = packages: builtins.concatStringsSep ":" (map (package: "${package}/bin") packages);
         getLib = package: package;
+        optional = condition: element: if condition then [ element ] else [ ];
         optionalString = condition: text: if condition then text else "";
       };
 
@@ -67,6 +68,7 @@
             for name in libstdc++.so.6 libz.so.1; do
               ln -s "$(ldconfig -p | grep -m 1 -o "/.*/$name")" $out/lib/$name
             done
+            ln -s /lib*/ld-linux-*.so.? $out/lib/loader
           '' { PATH = "/usr/sbin:/sbin:${path}"; };
 
           mkShellNoCC =
@@ -100,11 +102,32 @@
           direnv = program "direnv" "direnv";
           just = program "just" "just";
           nixfmt-tree = program "nixfmt-tree" "treefmt";
+          # As the real one: it keeps the environment, and evaluates again when a watched file changes.
+          nix-direnv = build "nix-direnv" ''
+            mkdir -p $out/share/nix-direnv
+            cat > $out/share/nix-direnv/direnvrc <<'EOF'
+            use_flake() {
+              watch_file flake.nix flake.lock
+              local kept file
+              kept=$(direnv_layout_dir)/stand-in
+              for file in flake.nix flake.lock; do
+                [ "$kept" -nt "$file" ] || kept=
+              done
+              if [ -z "$kept" ]; then
+                kept=$(direnv_layout_dir)/stand-in
+                mkdir -p "$(direnv_layout_dir)"
+                nix print-dev-env > "$kept"
+              fi
+              eval "$(< "$kept")"
+            }
+            EOF
+          '' { };
           patchelf = program "patchelf" "patchelf";
           process-compose = program "process-compose" "process-compose";
           redis = program "redis" "redis-server";
           stdenv = {
             cc.cc = libraries;
+            cc.bintools.dynamicLinker = "${libraries}/lib/loader";
             hostPlatform.isLinux = builtins.match ".*-linux" system != null;
           };
           symlinkJoin =

@@ -38,6 +38,8 @@ def install(env: dict[str, str], is_running: Callable[[], bool]) -> None:
     env = {name: value for name, value in env.items() if name != "VIRTUAL_ENV"}
     if subprocess.run(command, cwd=ROOT, env=env).returncode != 0:
         raise Problem("The Python packages could not be installed: see uv's message above.")
+    if adapt := shutil.which("adapt-wheels", path=env["PATH"]):  # of flake.nix, for NixOS
+        subprocess.run([adapt, VENV / "bin"], check=True)
     if (ROOT / "uv.lock").read_bytes() != lock:
         print("uv.lock has changed: commit it.", file=sys.stderr)
     STAMP.write_text(json.dumps(place | {"inputs": _inputs()}))
