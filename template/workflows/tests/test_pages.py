@@ -1,16 +1,14 @@
 """The pages of the onboarding, the overview and the start page."""
 
 import re
-import uuid
 
 import pytest
-from django.conf import settings
 from django.contrib.auth.models import Permission
 from django.core import mail
 from django.urls import reverse
 
 from accounts.models import User
-from workflows.onboarding.start import start_onboarding, workflow_id
+from workflows.onboarding.start import start_onboarding
 
 
 @pytest.fixture
@@ -67,47 +65,12 @@ def test_the_page_says_that_it_is_not_started(temporal, page_of):
     assert "Not started." in page_of(reverse("workflows:my_onboarding"))
 
 
-def test_the_page_says_that_no_worker_answers(real_temporal, transactional_db, user, page_of):
-    start_onboarding(user.pk)
-    assert "no worker answers" in page_of(reverse("workflows:my_onboarding"))
-
-
 def test_the_page_says_why_it_failed(temporal, workers, user, page_of):
     user.emails.all().delete()
     start_onboarding(user.pk)
     temporal.wait_until(
         lambda: "never promised" in page_of(reverse("workflows:my_onboarding")), "the failure"
     )
-
-
-def test_staff_see_what_is_stuck(real_temporal, transactional_db, client, user, staff):
-    """A workflow whose input has another form than its code expects fails again and again."""
-    real_temporal.run(
-        real_temporal.client.start_workflow(
-            "UserOnboardingWorkflow",
-            {"user": str(uuid.uuid4())},
-            id=workflow_id(user.pk),
-            task_queue=settings.TEMPORAL_TASK_QUEUE,
-        )
-    )
-    client.force_login(staff)
-
-    def overview() -> str:
-        return client.get(reverse("workflows:index")).content.decode()
-
-    assert "No workflow is stuck" in overview()
-    # As in production, where a mistake does not fail the workflow.
-    with real_temporal.workers(workflow_failure_exception_types=[]):
-        real_temporal.wait_until(
-            lambda: workflow_id(user.pk) in overview(), "it on the overview", timeout=30
-        )
-    assert "WorkflowTaskFailed" in overview()
-    page = client.get(reverse("workflows:onboarding", args=[user.pk])).content.decode()
-    assert "Stuck: category=WorkflowTaskFailed" in page
-
-    client.force_login(user)
-    assert workflow_id(user.pk) not in overview()
-    real_temporal.run(real_temporal.handle(workflow_id(user.pk)).terminate())
 
 
 def test_the_overview_says_that_temporal_is_down(client, staff):

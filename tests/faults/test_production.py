@@ -1,4 +1,4 @@
-"""The settings as a process reads them: with these variables, in a new interpreter."""
+"""The settings of production and development, as a process reads them in a new interpreter."""
 
 import os
 import subprocess
