@@ -6,7 +6,7 @@ from django.views.debug import SafeExceptionReporterFilter
 
 
 class Filter(SafeExceptionReporterFilter):
-    """Django's, which also hides addresses: they hold passwords (``CELERY_BROKER_URL``)."""
+    """Django's, which also hides addresses such as a broker's: they hold passwords."""
 
     hidden_settings = re.compile(
         f"{SafeExceptionReporterFilter.hidden_settings.pattern}|URL|BROKER|BACKEND", re.IGNORECASE
