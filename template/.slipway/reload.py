@@ -12,26 +12,19 @@ When this program is killed, its workers are told to end too. Otherwise they wou
 process-compose waits until nobody holds the output of what it has started.
 """
 
-import contextlib
-import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 # Code, and the templates of pages and mails, which a worker keeps in memory too.
 SUFFIXES = (".py", ".html", ".txt")
-# Folders that nobody writes code in, besides hidden ones and virtual environments.
+# Folders that nobody writes code in.
 IGNORED = {"__pycache__", "media", "node_modules", "staticfiles"}
-# Milliseconds after which the files are looked at although nothing was heard of a change.
-LOOK_AGAIN = 10_000
-
-
-# The files that count, by their path in the project: when each was written, and its size.
-Files = dict[str, tuple[int, int]]
+# Milliseconds after which packages are looked for that have come since.
+LOOK_AGAIN = 1_000
 
 
 class Reloader:
@@ -49,9 +42,8 @@ class Reloader:
         """Run until a worker ends that was not replaced; return its exit code."""
         signal.signal(signal.SIGTERM, self.stop)
         signal.signal(signal.SIGINT, self.stop)
-        seen, _ = look()
         self.start()
-        threading.Thread(target=self.watch, args=[seen], daemon=True).start()
+        threading.Thread(target=self.watch, daemon=True).start()
         self.ended.wait()
         return self.exit_code
 
@@ -73,18 +65,35 @@ class Reloader:
                 self.exit_code = code if code >= 0 else 128 - code
                 self.ended.set()
 
-    def watch(self, seen: Files) -> None:
-        """Replace the worker when the files of the project are no longer those that were *seen*."""
-        for found in look_at_each_change():
-            changed = {path for path, _ in seen.items() ^ found.items()}
-            seen = found
-            if changed:
-                with self.lock:
-                    if self.stopping or self.ended.is_set():
-                        return
-                    print(f"{', '.join(sorted(changed))} changed: restarting", flush=True)
-                    self.worker.terminate()
-                    self.start()
+    def watch(self) -> None:
+        """Replace the worker when a file of a package at the project's root changes."""
+        from watchfiles import watch  # here, so that the worker starts meanwhile
+
+        watched: set[Path] = set()
+        while True:
+            before, watched = watched, packages()
+            if before and before != watched:
+                self.replace(before ^ watched)
+            # Not the root with all below it: that would be the thousands of folders of `.venv`.
+            for changes in watch(
+                *watched,
+                watch_filter=lambda _, path: path.endswith(SUFFIXES) and is_code(Path(path)),
+                rust_timeout=LOOK_AGAIN,
+                yield_on_timeout=True,
+            ):
+                if packages() != watched:
+                    break
+                if changes:
+                    self.replace({Path(path) for _, path in changes})
+
+    def replace(self, changed: set[Path]) -> None:
+        """Start a new worker, and tell the one before to end."""
+        with self.lock:
+            if not self.stopping and not self.ended.is_set():
+                names = sorted(str(path.relative_to(ROOT)) for path in changed)
+                print(f"{', '.join(names)} changed: restarting", flush=True)
+                self.worker.terminate()
+                self.start()
 
     def stop(self, *_: object) -> None:
         """Tell the worker to end for good."""
@@ -95,70 +104,16 @@ class Reloader:
                     self.worker.terminate()
 
 
-def look() -> tuple[Files, list[str]]:
-    """Return the files that count, and the folders in which one may change or appear.
-
-    Those are the packages at the project's root, with all that is in them. A folder there that is
-    none may become one.
-    """
-    files: Files = {}
-    folders = [str(ROOT)]
-    packages = []
-    for folder in entries(ROOT, files, suffixes=".py"):
-        folders.append(folder)
-        if os.path.exists(f"{folder}/__init__.py"):
-            packages.append(folder)
-    for folder in packages:  # grows meanwhile
-        inner = entries(folder, files, SUFFIXES)
-        packages += inner
-        folders += inner
-    return files, folders
+def packages() -> set[Path]:
+    """Return the packages at the project's root. A virtual environment is none."""
+    found = {init.parent for init in ROOT.glob("*/__init__.py")}
+    return {path for path in found if is_code(path) and not (path / "pyvenv.cfg").exists()}
 
 
-def entries(folder: str | Path, files: Files, suffixes: str | tuple[str, ...]) -> list[str]:
-    """Add the files of *folder* with these suffixes to *files*, and return its folders."""
-    folders = []
-    with contextlib.suppress(OSError), os.scandir(folder) as found:  # it may be gone meanwhile
-        for entry in found:
-            if entry.name.startswith(".") or entry.name in IGNORED:
-                continue
-            with contextlib.suppress(OSError):
-                if not entry.is_dir(follow_symlinks=folder is ROOT):  # no circles
-                    if entry.name.endswith(suffixes):
-                        about = entry.stat()
-                        files[os.path.relpath(entry, ROOT)] = about.st_mtime_ns, about.st_size
-                elif not os.path.exists(f"{entry.path}/pyvenv.cfg"):
-                    folders.append(entry.path)
-    return folders
-
-
-def look_at_each_change() -> Iterator[Files]:
-    """Yield the files that count whenever something has changed, or may have.
-
-    Each folder is watched by itself. Watching the root with all below it would make the system
-    watch the thousands of folders of `.venv` and `node_modules`.
-    """
-    from watchfiles import watch  # here, so that the worker starts meanwhile
-
-    def counts(_: object, path: str) -> bool:
-        return os.path.splitext(path)[1] in ("", *SUFFIXES)  # a folder's name has no suffix
-
-    while True:
-        _, folders = look()
-        # What changes before the watch has begun is seen at its first time-out.
-        heard = watch(
-            *folders,
-            watch_filter=counts,
-            recursive=False,
-            rust_timeout=LOOK_AGAIN,
-            yield_on_timeout=True,
-        )
-        with contextlib.suppress(FileNotFoundError):  # a folder that has gone before the watch
-            for _ in heard:
-                files, current = look()
-                yield files
-                if set(current) != set(folders):
-                    break
+def is_code(path: Path) -> bool:
+    """Return whether *path* is not in a folder for something else."""
+    parts = path.relative_to(ROOT).parts
+    return not any(part in IGNORED or part.startswith(".") for part in parts)
 
 
 def guard(worker: subprocess.Popen) -> subprocess.Popen:

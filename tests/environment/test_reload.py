@@ -136,16 +136,13 @@ def test_what_is_no_code_of_the_project_is_not_watched(worker):
         worker.add(name, "changed")
     time.sleep(2)
     assert worker.diary() == ["starts 1"]
-    worker.add("helpers.py")
-    wait_for(lambda: worker.diary().count("starts 1") == 2)
 
 
 def test_the_thousands_of_folders_of_an_environment_are_not_looked_at(worker):
-    for name in (".venv/lib", "node_modules/a/b", "env/lib", "shop/frontend/node_modules/a"):
-        (worker.root / name).mkdir(parents=True)
+    for name in (".venv", "node_modules", "env"):
+        worker.add(f"{name}/__init__.py")
     worker.add("env/pyvenv.cfg")
-    worker.add("env/__init__.py")
-    code = "import reload; print(*sorted(reload.look()[1]))"
+    code = "import reload; print(*sorted(reload.packages()))"
     folders = subprocess.run(
         [sys.executable, "-c", code],
         cwd=worker.root,
@@ -153,8 +150,7 @@ def test_the_thousands_of_folders_of_an_environment_are_not_looked_at(worker):
         capture_output=True,
         text=True,
     ).stdout.split()
-    root = os.path.realpath(worker.root)
-    assert folders == [root, f"{root}/shop", f"{root}/shop/frontend"]
+    assert folders == [f"{os.path.realpath(worker.root)}/shop"]
 
 
 def test_it_is_told_once_and_nothing_starts_after_a_stop(worker):
