@@ -325,6 +325,42 @@ class TestContainer:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("container", ["this repository"], indirect=True)
+class TestThisRepository:
+    """With a Nix that nixpkgs supports."""
+
+    def test_nix_flake_check_passes(self, container):
+        container.sh("nix flake check --no-build")
+
+    def test_nix_init_leaves_out_what_was_not_chosen(self, container):
+        """Although the check, which makes no tree, is content with the whole template."""
+        container.sh(
+            "mkdir -p /tmp/of-nix && cd /tmp/of-nix && nix flake init -t $OLDPWD#minimal"
+            " && cd $OLDPWD && nix run .#new -- /tmp/of-new minimal"
+            " && diff -r /tmp/of-nix /tmp/of-new && ! [ -e /tmp/of-nix/tasks ]"
+        )
+
+    def test_nix_flake_show_describes_every_output(self, container):
+        shown = json.loads(container.sh("nix flake show --json").stdout)
+        (packages,) = (outputs for outputs in shown["packages"].values() if outputs["new"])
+        assert packages.keys() == {"default", "new", "services"}
+        for output in [*packages.values(), *shown["templates"].values()]:
+            assert output["description"]
+
+    def test_nix_run_shows_a_demo_in_a_folder_of_its_own(self, container):
+        place = "/workspaces/slipway-demo"
+        container.machine.run("sh", "-c", f"mkdir {place} && chown vscode: {place}", user="root")
+        container.sh(f"nix run . -- {place} -D")
+        try:
+            container.sh(f"cd {place} && sh dev just wait")
+            assert "orders" in container.page(8000)  # it shows everything
+        finally:
+            container.sh(f"cd {place} && sh dev just down")
+        container.sh(f"nix run . -- {place} -D")  # the same again
+        container.sh(f"cd {place} && sh dev just down")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("container", ["the template"], indirect=True)
 def test_the_workflow_of_a_project_passes(container):
     workflow = (ROOT / "template" / ".github" / "workflows" / "ci.yml").read_text()
