@@ -19,7 +19,7 @@ class Step:
     """
 
     _lock = threading.Lock()
-    _shown = 0.0
+    _shown = time.monotonic()
 
     def __init__(self, name: str, doing: str) -> None:
         self.name = name
