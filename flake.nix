@@ -51,19 +51,23 @@
       # The template with these files only, and without the folders that this leaves empty.
       treeOf =
         files:
-        builtins.path {
-          name = "template";
-          path = ./template;
-          filter =
-            path: type:
-            let
-              relative = builtins.substring (builtins.stringLength "${toString ./template}/") (-1) path;
-            in
-            if type == "directory" then
-              builtins.any (isIn relative) files
-            else
-              builtins.elem relative files;
-        };
+        let
+          tree = builtins.path {
+            name = "template";
+            path = ./template;
+            filter =
+              path: type:
+              let
+                relative = builtins.substring (builtins.stringLength "${toString ./template}/") (-1) path;
+              in
+              if type == "directory" then
+                builtins.any (isIn relative) files
+              else
+                builtins.elem relative files;
+          };
+        in
+        # `nix flake check --no-build` makes no tree, but wants one.
+        if builtins.pathExists (builtins.unsafeDiscardStringContext tree) then tree else ./template;
 
       variant = chosen: title: purpose: {
         path = treeOf (
@@ -141,9 +145,65 @@
       )
       // eachOf names "add-" addition;
 
+      packages = builtins.mapAttrs (
+        system: _:
+        let
+          pkgs = nixpkgs.legacyPackages.${system};
+          program =
+            name: description: text:
+            pkgs.writeShellScriptBin name text
+            // {
+              meta = {
+                inherit description;
+                mainProgram = name;
+              };
+            };
+          new = "${pkgs.python313}/bin/python3 ${self}/generate.py";
+        in
+        (project.packages.${system} or { })
+        // {
+          new = program "new" "Make a project without `nix flake init`: -- ../shop celery" ''
+            exec ${new} "$@"
+          '';
+          default = program "demo" "Make a project with everything, and start it: -- FOLDER" ''
+            set -e
+            folder=''${1:-slipway-demo}
+            [ $# = 0 ] || shift
+            if ! [ -e "$folder/manage.py" ]; then
+              ${new} "$folder" tour
+              # In a repository Nix does not copy what the project installs.
+              ! command -v git > /dev/null || { cd "$folder" && git init -q && git add -N . && cd - > /dev/null; }
+            fi
+            cd "$folder"
+            exec sh dev just up "$@"
+          '';
+        }
+      ) project.devShells;
+
+      # Besides what is written in Python, which `just lint` looks at.
+      checks = builtins.mapAttrs (
+        system: _:
+        let
+          pkgs = nixpkgs.legacyPackages.${system};
+        in
+        {
+          formatting =
+            pkgs.runCommand "formatting"
+              {
+                nativeBuildInputs = [ pkgs.nixfmt ];
+                meta.description = "Whether all files of Nix are in shape";
+              }
+              ''
+                find ${self} -name '*.nix' -exec nixfmt --check {} +
+                touch $out
+              '';
+        }
+      ) project.devShells;
+
       # The shell of template/flake.nix, which looks for the project upwards: start it in template/.
       devShells = builtins.mapAttrs (_: shells: {
         default = shells.default.overrideAttrs (shell: {
+          meta.description = "The tools of the template, for work on this repository";
           shellHook = ''
             here=$PWD
             until [ -e template/manage.py ] || [ "$PWD" = / ]; do cd ..; done

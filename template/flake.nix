@@ -71,6 +71,7 @@
     {
       devShells = eachSystem (pkgs: {
         default = pkgs.mkShellNoCC {
+          meta.description = "The tools of this project";
           packages = tools pkgs ++ pkgs.lib.optional pkgs.stdenv.hostPlatform.isLinux (adaptWheels pkgs);
 
           env = {
@@ -101,17 +102,22 @@
           { }
         else
           eachSystem (pkgs: {
-            services = pkgs.writeShellScriptBin "services" ''
-              mkdir -p "''${DATA_DIR:=.data}/logs"
-              DATA_DIR=$(cd "$DATA_DIR" && pwd)
-              export DATA_DIR PC_DISABLE_DOTENV=1
-              export PROC_COMP_CONFIG="''${XDG_CONFIG_HOME:-$HOME/.config}/process-compose"
-              export PATH="${pkgs.lib.makeBinPath (tools pkgs)}:$PATH"
-              [ -t 1 ] || export PC_DISABLE_TUI=1
-              cd ${./.}
-              exec process-compose up --no-server -L "$DATA_DIR/logs/process-compose.log" \
-                --namespace servers $(printf -- '-f %s ' services/*.yaml) "$@"
-            '';
+            services =
+              pkgs.writeShellScriptBin "services" ''
+                mkdir -p "''${DATA_DIR:=.data}/logs"
+                DATA_DIR=$(cd "$DATA_DIR" && pwd)
+                export DATA_DIR PC_DISABLE_DOTENV=1
+                export PROC_COMP_CONFIG="''${XDG_CONFIG_HOME:-$HOME/.config}/process-compose"
+                export PATH="${pkgs.lib.makeBinPath (tools pkgs)}:$PATH"
+                [ -t 1 ] || export PC_DISABLE_TUI=1
+                cd ${./.}
+                exec process-compose up --no-server -L "$DATA_DIR/logs/process-compose.log" \
+                  --namespace servers $(printf -- '-f %s ' services/*.yaml) "$@"
+              ''
+              // {
+                meta.description = "Start the servers alone, for a Django project that lies elsewhere";
+                meta.mainProgram = "services";
+              };
           });
 
       formatter = eachSystem (pkgs: pkgs.nixfmt-tree);

@@ -22,7 +22,9 @@ USER = "vscode"
 # As the Feature's: it starts the daemon in the background, and does not wait for it.
 ENTRYPOINT = """\
 #!/bin/sh
-[ "$(id -u)" != 0 ] || { sleep "${LATE:-0}"; exec nix-daemon >/tmp/nix-daemon.log 2>&1; } &
+if [ "$(id -u)" = 0 ]; then
+    (sleep "${LATE:-0}" && exec nix-daemon) >/tmp/nix-daemon.log 2>&1 &
+fi
 exec "$@"
 """
 HOME = f"/home/{USER}"

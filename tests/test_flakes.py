@@ -1,6 +1,7 @@
 """The flakes: the shell of each variant, the servers alone, the lock files."""
 
 import json
+import os
 import shutil
 import signal
 import socket
@@ -174,6 +175,42 @@ def test_nix_flake_show_helps_to_choose(nix, source):
     for example, backend in EXAMPLES.items():
         assert shown[f"add-{example}"]["description"].startswith(f"needs {backend.title()}")
         assert f"#add-{backend}" in shown[f"add-{example}"]["description"]
+
+
+def test_every_output_is_described(nix, source):
+    """`nix flake show` shows it."""
+    describe = "builtins.mapAttrs (_: builtins.mapAttrs (_: output: output.meta.description))"
+    for kind, names in {
+        "packages": {"default", "new", "services"},
+        "devShells": {"default"},
+        "checks": {"formatting"},
+    }.items():
+        told = nix.with_nixpkgs(
+            "eval", "--json", f"{source}#{kind}", "--apply", describe, cwd=source
+        ).stdout
+        told = json.loads(told)
+        assert told.keys() == set(SYSTEMS)
+        assert all(descriptions.keys() == names for descriptions in told.values())
+        assert all(all(descriptions.values()) for descriptions in told.values())
+
+
+def test_nix_run_new_makes_the_same_project(nix, source, new, tmp_path):
+    nix.with_nixpkgs("build", f"{source}#new", "--out-link", tmp_path / "new", cwd=tmp_path)
+    run(tmp_path / "new/bin/new", "shop", "celery", cwd=tmp_path)
+    new("other", "celery", cwd=tmp_path)
+    assert tree(tmp_path / "shop") == tree(tmp_path / "other")
+    refused = run(tmp_path / "new/bin/new", "shop", "no-such-part", cwd=tmp_path, ok=False)
+    assert refused.returncode == 1
+    assert "There is no part no-such-part" in refused.stderr
+
+
+def test_the_formatting_of_all_nix_files_is_checked(nix, source, tmp_path):
+    system = f"{os.uname().machine}-linux"
+    check = f"{source}#checks.{system}.formatting"
+    nix.with_nixpkgs("build", check, "--no-link", cwd=tmp_path)
+    log = nix.with_nixpkgs("log", check, cwd=tmp_path).stdout
+    for file in source.rglob("*.nix"):
+        assert f"/{file.relative_to(source)}" in log
 
 
 def test_nix_init_says_what_is_there_and_what_to_do(init, tmp_path):

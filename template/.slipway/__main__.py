@@ -8,6 +8,7 @@ if sys.version_info < (3, 11):  # noqa: UP036
 
 import argparse
 import os
+from collections.abc import Callable
 
 from slipway import (
     Problem,
@@ -59,50 +60,43 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True)
 
-    commands.add_parser(
+    def command(name: str, text: str, run: Callable | None = None) -> Callable:
+        added = commands.add_parser(name, help=text)
+        added.set_defaults(run=run)
+        return added.add_argument
+
+    command(
         "up",
-        help="start everything; -D: in the background; a name: only that and what it needs; "
+        "start everything; -D: in the background; a name: only that and what it needs; "
         "all other options are process-compose's",
     )
-
-    wait_parser = commands.add_parser("wait", help="wait until everything is ready")
-    wait_parser.add_argument("--timeout", type=float, default=120, help="seconds (default: 120)")
-    wait_parser.set_defaults(run=lambda options: wait.wait(options.timeout))
-
-    down_parser = commands.add_parser("down", help="stop everything; the data is kept")
-    down_parser.set_defaults(run=lambda _: down.down())
-
-    status_parser = commands.add_parser("status", help="show every process")
-    status_parser.add_argument("-o", "--output", choices=["table", "json"], default="table")
-    status_parser.set_defaults(run=lambda options: status.status(options.output == "json"))
-
-    logs_parser = commands.add_parser("logs", help="show the log of a process, or all")
-    logs_parser.add_argument("name", nargs="?")
-    logs_parser.add_argument("-n", "--lines", type=int, default=50, help="how many (default: 50)")
-    logs_parser.add_argument("-f", "--follow", action="store_true", help="go on with new lines")
-    logs_parser.set_defaults(
-        run=lambda options: logs.logs(options.name, options.lines, options.follow)
+    argument = command("wait", "wait until everything is ready", lambda o: wait.wait(o.timeout))
+    argument("--timeout", type=float, default=120, help="seconds (default: 120)")
+    command("down", "stop everything; the data is kept", lambda _: down.down())
+    argument = command("status", "show every process", lambda o: status.status(o.output == "json"))
+    argument("-o", "--output", choices=["table", "json"], default="table")
+    argument = command(
+        "logs",
+        "show the log of a process, or all",
+        lambda o: logs.logs(o.name, o.lines, o.follow),
     )
-
-    restart = commands.add_parser("restart", help="restart a process")
-    restart.add_argument("names", nargs="+", metavar="name")
-    restart.set_defaults(run=lambda options: processes.restart(options.names))
-
-    scale = commands.add_parser("scale", help="run several of a worker")
-    scale.add_argument("name")
-    scale.add_argument("replicas", type=int, metavar="N")
-    scale.set_defaults(run=lambda options: processes.scale(options.name, options.replicas))
-
-    debug_parser = commands.add_parser("debug", help="run a process here, for a debugger")
-    debug_parser.add_argument("name")
-    debug_parser.set_defaults(run=lambda options: debug.debug(options.name))
-
-    setup_parser = commands.add_parser("setup", help="install the Python packages")
-    setup_parser.add_argument("--if-needed", action="store_true", help="only after a change")
-    setup_parser.set_defaults(run=lambda options: setup(always=not options.if_needed))
-
-    doctor_parser = commands.add_parser("doctor", help="show what is there and what is missing")
-    doctor_parser.set_defaults(run=lambda _: doctor.doctor())
+    argument("name", nargs="?")
+    argument("-n", "--lines", type=int, default=50, help="how many (default: 50)")
+    argument("-f", "--follow", action="store_true", help="go on with new lines")
+    argument = command("restart", "restart a process", lambda o: processes.restart(o.names))
+    argument("names", nargs="+", metavar="name")
+    argument = command(
+        "scale", "run several of a worker", lambda o: processes.scale(o.name, o.replicas)
+    )
+    argument("name")
+    argument("replicas", type=int, metavar="N")
+    argument = command("debug", "run a process here, for a debugger", lambda o: debug.debug(o.name))
+    argument("name")
+    argument = command(
+        "setup", "install the Python packages", lambda o: setup(always=not o.if_needed)
+    )
+    argument("--if-needed", action="store_true", help="only after a change")
+    command("doctor", "show what is there and what is missing", lambda _: doctor.doctor())
     return parser
 
 

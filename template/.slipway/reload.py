@@ -5,8 +5,7 @@
 The new worker starts at once, while the old one finishes its work, as in a deployment. The old one
 is told by SIGTERM, and once: a second signal would make it drop its work. A worker that ends by
 itself ends this program with the same exit code, and process-compose starts both again. (The
-`watchfiles` command does none of that: it waits for the old worker and then kills it, and a
-crashed one stays dead until the next change.)
+`watchfiles` command does none of that.)
 
 When this program is killed, its workers are told to end too. Otherwise they would go on unseen:
 process-compose waits until nobody holds the output of what it has started.

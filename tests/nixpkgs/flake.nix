@@ -77,6 +77,7 @@
               removeAttrs attributes [
                 "packages"
                 "env"
+                "meta"
               ]
               // attributes.env
               // {
@@ -93,6 +94,7 @@
               }
             )
             // {
+              meta = attributes.meta or { };
               overrideAttrs = change: mkShellNoCC (attributes // change attributes);
             };
         in
@@ -130,6 +132,20 @@
             cc.bintools.dynamicLinker = "${libraries}/lib/loader";
             hostPlatform.isLinux = builtins.match ".*-linux" system != null;
           };
+          # Pretends, as this machine has none: the files are in shape where `nix fmt` has run.
+          nixfmt = build "nixfmt" ''
+            mkdir -p $out/bin
+            printf '#!/bin/bash\necho "$@"\n' > $out/bin/nixfmt
+            chmod +x $out/bin/nixfmt
+          '' { };
+          runCommand =
+            name: attributes: text:
+            build name ''
+              for input in $nativeBuildInputs; do PATH=$input/bin:$PATH; done
+              ${text}'' (removeAttrs attributes [ "meta" ])
+            // {
+              meta = attributes.meta or { };
+            };
           symlinkJoin =
             attributes@{
               name,

