@@ -65,21 +65,13 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added.add_argument
 
-    command(
-        "up",
-        "start everything; -D: in the background; a name: only that and what it needs; "
-        "all other options are process-compose's",
-    )
+    command("up", "start everything (-D: in the background; a name: only that)")
     argument = command("wait", "wait until everything is ready", lambda o: wait.wait(o.timeout))
     argument("--timeout", type=float, default=120, help="seconds (default: 120)")
     command("down", "stop everything; the data is kept", lambda _: down.down())
     argument = command("status", "show every process", lambda o: status.status(o.output == "json"))
     argument("-o", "--output", choices=["table", "json"], default="table")
-    argument = command(
-        "logs",
-        "show the log of a process, or all",
-        lambda o: logs.logs(o.name, o.lines, o.follow),
-    )
+    argument = command("logs", "show the logs", lambda o: logs.logs(o.name, o.lines, o.follow))
     argument("name", nargs="?")
     argument("-n", "--lines", type=int, default=50, help="how many (default: 50)")
     argument("-f", "--follow", action="store_true", help="go on with new lines")

@@ -13,6 +13,8 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 # The environment beats .env. The file is for development; production sets real variables.
 env.read_env(BASE_DIR / ".env", parse_comments=True)
+# The ports that `just up` has chosen beside another folder's stack.
+env.read_env(BASE_DIR / (env.str("DATA_DIR", "") or ".data") / "ports.env")
 
 
 def text(name: str, default: str = "") -> str:

@@ -26,7 +26,9 @@ def debug(name: str) -> int:
     print(f"In the stack, {name} is stopped meanwhile.", flush=True)
     _restart_afterwards(name)
     processes.stop(replicas)
-    _find_the_projects_modules()
+    # The project's folder is the first one for modules, and this one is none at all.
+    here = Path(__file__).resolve().parents[1]
+    sys.path[:] = [str(project.ROOT), *(p for p in sys.path if Path(p).resolve() != here)]
     run()
     return 0
 
@@ -41,12 +43,6 @@ def _restart_afterwards(name: str) -> None:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-
-
-def _find_the_projects_modules() -> None:
-    """Have the project's folder first on the path of modules, and this one not on it at all."""
-    here = Path(__file__).resolve().parents[1]
-    sys.path[:] = [str(project.ROOT), *(p for p in sys.path if Path(p).resolve() != here)]
 
 
 def _python(name: str, command: str):

@@ -5,20 +5,15 @@ import subprocess
 
 from slipway import Problem, project
 
-# The settings, and what each app checks when it is loaded.
-CODE = """
-import os, django
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-django.setup()
-"""
-
 
 def require(env: dict[str, str]) -> None:
     """Raise `Problem`, in Django's own words, if the project cannot be set up.
 
     What is improperly configured is its one line; anything else comes with its traceback.
     """
-    check = [shutil.which("python", path=env["PATH"]), "-c", CODE]
+    # The settings, and what each app checks when it is loaded.
+    check = [shutil.which("python", path=env["PATH"]), "-c", "import django; django.setup()"]
+    env = {"DJANGO_SETTINGS_MODULE": "config.settings", **env}
     result = subprocess.run(check, cwd=project.ROOT, env=env, capture_output=True, text=True)
     if result.returncode != 0:
         error, _, words = result.stderr.strip().rpartition("ImproperlyConfigured: ")

@@ -26,7 +26,7 @@ def read(file: Path) -> dict[str, str]:
     values, bad = {}, []
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise Problem(f"{file} cannot be read: {error}") from None

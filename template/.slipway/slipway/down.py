@@ -3,9 +3,7 @@
 import time
 
 from slipway import client, orphans, project
-
-# Seconds that an orderly stop may take; longer than any time-out in `services/`.
-STOP = 60
+from slipway.processes import STOP
 
 
 def down() -> int:

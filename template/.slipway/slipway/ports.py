@@ -1,12 +1,18 @@
 """The ports that the project's processes listen on: well-formed, different and free."""
 
+import contextlib
 import errno
+import fcntl
+import os
 import re
 import socket
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-from slipway import Problem, system
-from slipway.project import service_files
+from slipway import Problem, dotenv, system
+from slipway.project import ROOT, service_files
 
 _DECLARATION = re.compile(r"\$\{(\w*PORT):-(\d+)\}")
 
@@ -65,11 +71,48 @@ def _can_listen(family: socket.AddressFamily, address: str, number: int) -> bool
     return True
 
 
-def require_free(ports: list[Port]) -> None:
-    """Raise `Problem` if one of *ports* is taken: by what, and what to do."""
-    taken = [port for port in ports if not is_free(port.number)]
-    if taken:
-        raise Problem("\n".join(describe_taken(port, ports) for port in taken))
+@contextlib.contextmanager
+def chosen(env: dict[str, str]) -> Iterator[None]:
+    """Hold the lock of all stacks of this machine, with every port of *env* free.
+
+    Where the stack of another folder has one, such as a second worktree's, ports ten or more higher
+    are taken and kept in `ports.env`. Raises `Problem` if anybody else has one.
+    """
+    with open(Path(env["PC_SOCKET_PATH"]).with_name("ports.lock"), "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("Another stack of this machine is starting. Waiting.", file=sys.stderr)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        ports = declared(env)
+        taken = [port for port in ports if not is_free(port.number)]
+        explicit = dotenv.read(ROOT / ".env") | os.environ
+        fixed = {name for name, value in explicit.items() if value}
+        # A container forwards the ports that devcontainer.json names.
+        in_container = {"REMOTE_CONTAINERS", "CODESPACES"} & os.environ.keys()
+        if taken and (in_container or any(p.variable in fixed or _by_stranger(p) for p in taken)):
+            raise Problem("\n".join(describe_taken(port, ports) for port in taken))
+        if taken:
+            _move(ports, fixed, env)
+        yield
+
+
+def _by_stranger(port: Port) -> bool:
+    """Whether something has the port that is no process of a stack."""
+    return system.variable(system.listener(port.number) or 0, "PC_SOCKET_PATH") is None
+
+
+def _move(ports: list[Port], fixed: set[str], env: dict[str, str]) -> None:
+    for step in range(10, 1000, 10):
+        numbers = {p.variable: p.number + step * (p.variable not in fixed) for p in ports}
+        if len({*numbers.values()}) == len(ports) and all(map(is_free, numbers.values())):
+            break
+    values = {name: str(number) for name, number in numbers.items() if name not in fixed}
+    env |= values
+    said = [f"{name}={value}" for name, value in values.items()]
+    Path(env["DATA_DIR"]).mkdir(parents=True, exist_ok=True)
+    Path(env["DATA_DIR"], "ports.env").write_text("\n".join([*said, ""]))
+    print(f"Another folder's stack has the ports of this one, which gets: {' '.join(said)}")
 
 
 def describe_taken(port: Port, ports: list[Port]) -> str:

@@ -41,6 +41,7 @@ def environment() -> dict[str, str]:
     env = {**dotenv.read(ROOT / ".env"), **os.environ}
     env["DEV_ROOT"] = str(ROOT)
     env["DATA_DIR"] = str(ROOT / (env.get("DATA_DIR") or ".data"))
+    env = {**dotenv.read(Path(env["DATA_DIR"], "ports.env")), **env}  # what `ports.chosen` wrote
     env["PATH"] = os.pathsep.join([str(VENV / "bin"), env.get("PATH", os.defpath)])
     env["PYTHONUNBUFFERED"] = "1"  # or the logs lag behind
     env["PC_SOCKET_PATH"] = str(socket_path(env["DATA_DIR"]))

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from datetime import timedelta
 
 from slipway import client, project
 
@@ -17,16 +18,9 @@ def status(as_json: bool) -> int:
         rows = [("PROCESS", "STATUS", "READY", "RESTARTS", "UP")]
         for p in processes:
             ready = "-" if p.status == "Disabled" else "yes" if p.ready else "no"
-            rows.append((p.name, p.status, ready, str(p.restarts), _duration(p.uptime)))
+            uptime = timedelta(seconds=int(p.uptime))
+            rows.append((p.name, p.status, ready, str(p.restarts), str(uptime)))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
             print("  ".join(map(str.ljust, row, widths)).rstrip())
     return 1 if processes is None else 0
-
-
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}h{minutes:02}m"
-    return f"{minutes}m{seconds:02}s" if minutes else f"{seconds}s"

@@ -30,10 +30,10 @@ def up(arguments: list[str]) -> int:
     socket = env["PC_SOCKET_PATH"]
     with _starting(socket):
         _require_stopped(socket)
-        ports.require_free(ports.declared(env))
-        packages.ensure(env, is_running=lambda: False)  # just checked
-        django_setup.require(env)
-        server = _start(arguments, env, detached)
+        with ports.chosen(env):
+            packages.ensure(env, is_running=lambda: False)  # just checked
+            django_setup.require(env)
+            server = _start(arguments, env, detached)
     if detached:
         print(f"{address(env)} starts in the background. To wait until all is ready: just wait")
         return 0
