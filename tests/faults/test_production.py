@@ -104,3 +104,11 @@ def test_a_postgresql_database_is_taken_from_its_address(manage):
     url = "postgres://user:secret@db.example.com:5432/shop"
     result = manage("shell", "-v0", "-c", code, DJANGO_DEBUG="true", DATABASE_URL=url)
     assert result.stdout == "postgresql shop\n"
+
+
+def test_the_ports_that_up_has_chosen_count_unless_others_are_set(manage, tmp_path):
+    (tmp_path / "ports.env").write_text("DJANGO_PORT=8010\n")
+    code = "from django.conf import settings; print(settings.DJANGO_PORT)"
+    command = ("shell", "-v0", "-c", code)
+    assert manage(*command, DJANGO_DEBUG="true").stdout == "8010\n"
+    assert manage(*command, DJANGO_DEBUG="true", DJANGO_PORT="8001").stdout == "8001\n"
