@@ -93,10 +93,24 @@ def make(new, tmp_path):
     return make
 
 
+# Debian 12 has Nix 2.8, which opens the stand-in's shell, but not that of the real nixpkgs: so
+# `sh dev` would go without it.
+NEWER_NIX = """\
+#!/bin/sh
+[ "$1" != --version ] || exec echo "nix (Nix) 2.28.0"
+exec {} "$@"
+"""
+
+
 @pytest.fixture
-def in_nix(nix) -> dict[str, str]:
+def in_nix(nix, tmp_path) -> dict[str, str]:
     """The environment in which `sh dev` takes Nix."""
-    arguments = {"DEV_NIX": "", "DEV_NIX_ARGS": " ".join(nix.nixpkgs), "PATH": os.environ["PATH"]}
+    newer = tmp_path / "newer-nix" / "nix"
+    newer.parent.mkdir()
+    newer.write_text(NEWER_NIX.format(nix.program))
+    newer.chmod(0o755)
+    path = f"{newer.parent}{os.pathsep}{os.environ['PATH']}"
+    arguments = {"DEV_NIX": "", "DEV_NIX_ARGS": " ".join(nix.nixpkgs), "PATH": path}
     return arguments | nix.environment
 
 
