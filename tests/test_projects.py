@@ -109,9 +109,9 @@ def in_nix(nix, tmp_path) -> dict[str, str]:
     newer.parent.mkdir()
     newer.write_text(NEWER_NIX.format(nix.program))
     newer.chmod(0o755)
-    path = f"{newer.parent}{os.pathsep}{os.environ['PATH']}"
+    path = f"{newer.parent}{os.pathsep}{nix.environment.get('PATH', os.environ['PATH'])}"
     arguments = {"DEV_NIX": "", "DEV_NIX_ARGS": " ".join(nix.nixpkgs), "PATH": path}
-    return arguments | nix.environment
+    return nix.environment | arguments
 
 
 def check_the_whole_stack(project: Project, variant: str) -> None:
