@@ -57,6 +57,7 @@
         pkgs.writeShellScriptBin "adapt-wheels" ''
           PATH=${pkgs.patchelf}/bin:$PATH
           for program in "$1"/*; do
+            [ ! -L "$program" ] || continue # Python, which is Nix's own
             case $(patchelf --print-interpreter "$program" 2> /dev/null) in
               /lib*)
                 cp "$program" "$program.new"
