@@ -58,7 +58,8 @@
             filter =
               path: type:
               let
-                relative = builtins.substring (builtins.stringLength "${toString ./template}/") (-1) path;
+                relative =
+                  builtins.substring (builtins.stringLength "${toString ./template}/") (-1) path;
               in
               if type == "directory" then
                 builtins.any (isIn relative) files
@@ -79,7 +80,8 @@
         welcomeText = ''
           # ${title}
 
-          A whole project lies here now, and it is yours. `README.md` says what runs and how to change it.
+          A whole project lies here now, and it is yours. `README.md` says what runs and how to
+          change it.
 
               nix develop
               just up
@@ -141,7 +143,8 @@
       }
       // eachOf backends "" (
         name:
-        variant ([ name ] ++ parts.${name}.needs) "Django with ${parts.${name}.title}" parts.${name}.purpose
+        variant ([ name ] ++ parts.${name}.needs) "Django with ${parts.${name}.title}"
+          parts.${name}.purpose
       )
       // eachOf names "add-" addition;
 
@@ -172,7 +175,8 @@
             if ! [ -e "$folder/manage.py" ]; then
               ${new} "$folder" tour
               # In a repository Nix does not copy what the project installs.
-              ! command -v git > /dev/null || { cd "$folder" && git init -q && git add -N . && cd - > /dev/null; }
+              ! command -v git > /dev/null ||
+                (cd "$folder" && git init -q && git add -N .)
             fi
             cd "$folder"
             exec sh dev just up "$@"

@@ -73,7 +73,8 @@
       devShells = eachSystem (pkgs: {
         default = pkgs.mkShellNoCC {
           meta.description = "The tools of this project";
-          packages = tools pkgs ++ pkgs.lib.optional pkgs.stdenv.hostPlatform.isLinux (adaptWheels pkgs);
+          packages =
+            tools pkgs ++ pkgs.lib.optional pkgs.stdenv.hostPlatform.isLinux (adaptWheels pkgs);
 
           env = {
             UV_PYTHON = "${python pkgs}/bin/python3.13";
@@ -116,7 +117,7 @@
                   --namespace servers $(printf -- '-f %s ' services/*.yaml) "$@"
               ''
               // {
-                meta.description = "Start the servers alone, for a Django project that lies elsewhere";
+                meta.description = "Start the servers alone, for a Django project elsewhere";
                 meta.mainProgram = "services";
               };
           });
