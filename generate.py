@@ -110,7 +110,7 @@ def generate(folder: Path, chosen: list[str], parts: Parts) -> str:
     target = folder.resolve()
     known = names(parts)
     if unknown := [name for name in chosen if name not in known]:
-        raise Refused(f"There is no part {', '.join(unknown)}. Choose of: {', '.join(known)}")
+        raise Refused(f"There is no part {', '.join(unknown)}. Choose from: {', '.join(known)}")
     adds = [name for name in chosen if name.startswith("add-")]
     if adds and adds != chosen:
         raise Refused("add-… is for a project that exists; the other names make a new one.")
@@ -135,7 +135,7 @@ def generate(folder: Path, chosen: list[str], parts: Parts) -> str:
         said.append(f"{parts[name]['title']} came along, for {', '.join(sorted(askers))}.")
     said += ["Next:", "", f"    cd {shlex.quote(str(folder))}"]
     said += [] if adds else ["    git init && git add ."]
-    return "\n".join([*said, "    sh dev just up"])
+    return "\n".join([*said, f"    {'sh dev just down && ' if adds else ''}sh dev just up"])
 
 
 def main() -> None:
@@ -148,7 +148,8 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("target", type=Path, help="the project's folder")
-    parser.add_argument("names", nargs="*", help=f"{', '.join(names(parts))} (default: default)")
+    known = f"{', '.join(names(parts))} (default: default)"
+    parser.add_argument("names", nargs="*", default=[], help=known)
     options = parser.parse_args()
     try:
         said = generate(options.target, options.names or ["default"], parts)

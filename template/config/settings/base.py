@@ -4,7 +4,7 @@ import django
 from django.contrib.messages import constants as messages
 
 from config import forwarding
-from config.env import BASE_DIR, boolean, env, missing, port, text, texts, url
+from config.env import BASE_DIR, boolean, env, malformed, missing, port, text, texts, url
 
 # On in the development environment, whose shell sets DEV_ROOT. Off anywhere else, so that a
 # forgotten variable in production is safe.
@@ -37,7 +37,10 @@ if DEBUG:
 # Where this machine keeps its state: the database, mails, logs.
 DATA_DIR = BASE_DIR / text("DATA_DIR", ".data")
 if DEBUG:
-    DATA_DIR.mkdir(parents=True, exist_ok=True)
+    try:
+        DATA_DIR.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise malformed("DATA_DIR", str(DATA_DIR), f"a folder: {error.strerror}") from None
 
 
 # Applications

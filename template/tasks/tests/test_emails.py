@@ -1,7 +1,6 @@
 """The e-mails' tasks, without Redis and a worker."""
 
 from datetime import timedelta
-from uuid import uuid4
 
 import pytest
 from celery.exceptions import Retry
@@ -11,12 +10,9 @@ from django.utils import timezone
 
 from accounts.emails import FOLLOW_UP, WELCOME
 from accounts.models import User
-from outbox.delivery import LEASE, UNANSWERED_WAIT, Delivery, State
 from outbox.models import Email
 from outbox.promises import promise
-from outbox.smtp import ANSWER_TIMEOUT
-from tasks import emails
-from tasks.emails import send_due_emails, send_email, send_welcome_email
+from tasks.emails import send_due_emails, send_welcome_email
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("run_at_once")]
 
@@ -104,26 +100,6 @@ def test_the_sweep_sends_each_reference_and_leaves_bulk_to_others(user, app):
     assert send_due_emails() == 3
     subjects = [message.subject for message in mail.outbox]
     assert subjects == ["Welcome!", "invoice 1", "invoice 2"]
-
-
-def test_while_somebody_else_sends_it_the_task_ends(user):
-    lease = timezone.now() + timedelta(minutes=2)
-    Email.objects.update(claim=uuid4(), not_before=lease)
-    assert send_welcome_email(user.pk) == "somebody else is sending it"
-    assert mail.outbox == []
-
-
-@pytest.mark.parametrize("task", [send_welcome_email, send_email])
-def test_no_task_ends_before_the_mail_servers_answer(task):
-    assert task.queue == "mail"
-    assert task.soft_time_limit > LEASE.total_seconds() + ANSWER_TIMEOUT
-    assert task.time_limit > task.soft_time_limit
-
-
-def test_a_late_second_copy_is_left_to_the_sweep(user, monkeypatch):
-    late = Delivery(State.WAITING, retry_in=UNANSWERED_WAIT)
-    monkeypatch.setattr(emails, "deliver", lambda *_: late)
-    assert send_welcome_email(user.pk) == "waiting"
 
 
 def test_a_deleted_user_ends_the_task(user):

@@ -9,7 +9,7 @@ import ssl
 from kombu import Queue
 
 from config import forwarding
-from config.env import port, texts, url
+from config.env import number, port, text, texts, url
 
 INSTALLED_APPS += ["django_celery_beat"]
 TEMPLATES[0]["OPTIONS"]["context_processors"] += ["tasks.context_processors.flower"]
@@ -44,6 +44,11 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 # A worker, on the other hand, waits for Redis for as long as it takes.
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+
+
+# Celery itself reads it, and says less of a mistake.
+if text("CELERY_WORKER_CONCURRENCY") != "auto":
+    number("CELERY_WORKER_CONCURRENCY", 1)
 
 
 # Queues
