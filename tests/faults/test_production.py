@@ -55,6 +55,8 @@ def test_production_does_without_no_variable_that_must_be_set(manage, name):
         ("DJANGO_PORT", "http", "a port from 1 to 65535"),
         ("DATABASE_URL", "mysterious://host/db", "postgres://"),
         ("EMAIL_URL", "carrier-pigeon://coop", "smtp://"),
+        ("DATA_DIR", "/proc/nothing", "a folder"),
+        ("CELERY_WORKER_CONCURRENCY", "many", "a number"),
     ],
 )
 def test_a_malformed_variable_is_named_with_its_form(manage, name, value, form):
