@@ -1,8 +1,10 @@
 """How a worker lives: it shows that it works, and it stops soon without losing a task."""
 
+import logging
 import os
 import signal
 import threading
+from typing import Any
 
 from celery.app.utils import Settings
 from celery.signals import (
@@ -38,8 +40,12 @@ def show_heartbeat(**kwargs: object) -> None:
 
 
 @worker_shutdown.connect
-def remove_heartbeat(**kwargs: object) -> None:
+def leave(sender: Any, **kwargs: object) -> None:
+    """Do not wait at the end for threads whose tasks have been put back."""
     heartbeat.remove()
+    if any(thread.name.startswith("ThreadPoolExecutor") for thread in threading.enumerate()):
+        logging.shutdown()
+        os._exit(sender.exitcode or 0)
 
 
 @worker_shutting_down.connect
