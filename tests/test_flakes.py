@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import EXAMPLES, PARTS, VARIANTS, Nix, commit, run, tree
+from free_ports import free_port
 
 SYSTEMS = ("x86_64-linux", "aarch64-linux", "aarch64-darwin")
 COMMON = {"just", "process-compose", "uv"}
@@ -236,12 +237,6 @@ def test_the_lock_has_the_inputs_of_the_flake(folder, nix, source):
         ).stdout
     )
     assert metadata["locks"] == json.loads((source / folder / "flake.lock").read_text())
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def answers(port: int) -> bool:

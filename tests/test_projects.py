@@ -11,6 +11,7 @@ from urllib.request import urlopen
 
 import pytest
 from conftest import BACKENDS, EXAMPLES, ROOT, commit, run
+from free_ports import free_port
 
 pytestmark = pytest.mark.slow
 
@@ -24,22 +25,13 @@ BARE_PATH = os.pathsep.join(
 )
 
 
-def free_ports() -> dict[str, str]:
-    probes = [socket.socket() for _ in PORTS]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = {name: str(probe.getsockname()[1]) for name, probe in zip(PORTS, probes, strict=True)}
-    for probe in probes:
-        probe.close()
-    return ports
-
-
 class Project:
     """A generated project on ports of its own. Without Nix, unless the environment says so."""
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.folder = folder
-        self.environment = {"DEV_NIX": "0", "PATH": BARE_PATH, **free_ports(), **environment}
+        self.environment = {"DEV_NIX": "0", "PATH": BARE_PATH, **environment}
+        self.environment |= {name: str(free_port()) for name in PORTS}
 
     def dev(self, *command: str, ok: bool = True):
         return run("sh", "dev", *command, cwd=self.folder, ok=ok, **self.environment)

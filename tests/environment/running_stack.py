@@ -9,7 +9,8 @@ from pathlib import Path
 from urllib.parse import urlencode
 from urllib.request import HTTPCookieProcessor, OpenerDirector, build_opener
 
-from environment.small_project import free_port
+from free_ports import free_port
+
 from slipway import dotenv, ports, project
 
 

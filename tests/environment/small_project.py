@@ -8,12 +8,13 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from free_ports import free_port
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "template"
 
@@ -185,12 +186,6 @@ class Project:
         pid = self.pid("process-compose")
         os.kill(pid, signal.SIGKILL)
         wait_for(lambda: pid not in self.processes())
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def wait_for(condition: Callable[[], object], timeout: float = 15) -> object:

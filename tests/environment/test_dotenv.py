@@ -2,8 +2,9 @@
 
 import environ
 import pytest
+from free_ports import free_port
 
-from environment.small_project import TEMPLATE, free_port
+from environment.small_project import TEMPLATE
 from slipway import Problem, dotenv, ports
 
 ENV = TEMPLATE / "config" / "env.py"

@@ -3,7 +3,9 @@
 import subprocess
 import time
 
-from environment.small_project import WEB, WORKER, free_port, wait_for
+from free_ports import free_port
+
+from environment.small_project import WEB, WORKER, wait_for
 
 
 def test_a_failed_setup_ends_it_at_once_with_its_last_lines(project):

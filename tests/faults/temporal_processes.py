@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -55,13 +54,6 @@ async def connected(port: int) -> Client:
             return await Client.connect(f"127.0.0.1:{port}")
         except (RuntimeError, RPCError):
             await asyncio.sleep(0.1)
-
-
-def free_port() -> int:
-    """Return a port that nobody uses at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def wait_until(condition: Callable[[], Result], what: str, timeout: float = 20) -> Result:

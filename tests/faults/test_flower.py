@@ -5,8 +5,9 @@ import socket
 from pathlib import Path
 
 import pytest
+from free_ports import free_port
 
-from tasks.fixtures import CeleryCommand, Process, free_port, wait_until
+from tasks.fixtures import CeleryCommand, Process, wait_until
 
 CODESPACE = {"CODESPACE_NAME": "upgraded-tribble"}
 

@@ -14,7 +14,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 from django.conf import settings
-from temporal_processes import connected, free_port, process_environment, wait_until
+from free_ports import free_port
+from temporal_processes import connected, process_environment, wait_until
 from temporalio.client import Client
 
 from workflows.fixtures import program

@@ -10,14 +10,9 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from free_ports import free_port
 from temporal_mail_servers import HeldServer
-from temporal_processes import (
-    connected,
-    free_port,
-    process_environment,
-    start_dev_server,
-    wait_until,
-)
+from temporal_processes import connected, process_environment, start_dev_server, wait_until
 from temporalio.client import Client
 
 from accounts.emails import WELCOME

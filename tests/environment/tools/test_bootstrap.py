@@ -8,8 +8,8 @@ import threading
 import time
 
 import pytest
+from free_ports import free_port
 
-from environment.small_project import free_port
 from environment.tools.stand_ins import PLATFORM, Project, program, write_program
 
 
