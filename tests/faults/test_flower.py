@@ -1,5 +1,6 @@
 """Flower has no login: who can reach it, with the command as it is documented."""
 
+import contextlib
 import http.client
 import socket
 from pathlib import Path
@@ -30,7 +31,10 @@ def start(celery: CeleryCommand, **env: str) -> tuple[Process, int]:
 
 def listening(pid: int) -> set[tuple[str, int]]:
     """The addresses, as in `/proc/net`, and ports that a process listens on."""
-    sockets = {link.readlink().name for link in Path(f"/proc/{pid}/fd").iterdir()}
+    sockets = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            sockets.add(link.readlink().name)
     found = set()
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
