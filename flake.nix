@@ -162,9 +162,29 @@
               };
             };
           new = "${pkgs.python313}/bin/python3 ${self}/generate.py";
+          servers = map (name: import (./template/services + "/${name}.nix") pkgs) backends;
         in
-        (project.packages.${system} or { })
-        // {
+        {
+          # They keep their state in .data/ of the folder where they are started.
+          services = program "services" "Start the servers alone, for a Django project elsewhere" ''
+            mkdir -p "''${DATA_DIR:=.data}/logs"
+            DATA_DIR=$(cd "$DATA_DIR" && pwd)
+            export DATA_DIR PC_DISABLE_DOTENV=1
+            export PROC_COMP_CONFIG="''${XDG_CONFIG_HOME:-$HOME/.config}/process-compose"
+            export PATH="${
+              pkgs.lib.makeBinPath (
+                [
+                  pkgs.process-compose
+                  pkgs.python313
+                ]
+                ++ builtins.concatLists servers
+              )
+            }:$PATH"
+            [ -t 1 ] || export PC_DISABLE_TUI=1
+            cd ${self}/template
+            exec process-compose up --no-server -L "$DATA_DIR/logs/process-compose.log" \
+              --namespace servers $(printf -- '-f %s ' services/*.yaml) "$@"
+          '';
           new = program "new" "Make a project without `nix flake init`: -- ../shop celery" ''
             exec ${new} "$@"
           '';

@@ -20,15 +20,6 @@
           builtins.attrNames (builtins.readDir ./services)
         )
       );
-      tools =
-        pkgs:
-        [
-          (python pkgs)
-          pkgs.uv
-          pkgs.just
-          pkgs.process-compose
-        ]
-        ++ builtins.concatMap (programs: programs pkgs) services;
 
       # Python packages are the wheels of uv.lock. On Linux, some of them expect libstdc++ and
       # zlib where Nix's Python does not look, so this Python brings both. It does so for itself
@@ -73,8 +64,14 @@
       devShells = eachSystem (pkgs: {
         default = pkgs.mkShellNoCC {
           meta.description = "The tools of this project";
-          packages =
-            tools pkgs ++ pkgs.lib.optional pkgs.stdenv.hostPlatform.isLinux (adaptWheels pkgs);
+          packages = [
+            (python pkgs)
+            pkgs.uv
+            pkgs.just
+            pkgs.process-compose
+          ]
+          ++ builtins.concatMap (programs: programs pkgs) services
+          ++ pkgs.lib.optional pkgs.stdenv.hostPlatform.isLinux (adaptWheels pkgs);
 
           env = {
             UV_PYTHON = "${python pkgs}/bin/python3.13";
@@ -97,30 +94,6 @@
           '';
         };
       });
-
-      # Only the servers, for a Django project that lies elsewhere. State: .data/ in its folder.
-      packages =
-        if services == [ ] then
-          { }
-        else
-          eachSystem (pkgs: {
-            services =
-              pkgs.writeShellScriptBin "services" ''
-                mkdir -p "''${DATA_DIR:=.data}/logs"
-                DATA_DIR=$(cd "$DATA_DIR" && pwd)
-                export DATA_DIR PC_DISABLE_DOTENV=1
-                export PROC_COMP_CONFIG="''${XDG_CONFIG_HOME:-$HOME/.config}/process-compose"
-                export PATH="${pkgs.lib.makeBinPath (tools pkgs)}:$PATH"
-                [ -t 1 ] || export PC_DISABLE_TUI=1
-                cd ${./.}
-                exec process-compose up --no-server -L "$DATA_DIR/logs/process-compose.log" \
-                  --namespace servers $(printf -- '-f %s ' services/*.yaml) "$@"
-              ''
-              // {
-                meta.description = "Start the servers alone, for a Django project elsewhere";
-                meta.mainProgram = "services";
-              };
-          });
 
       formatter = eachSystem (pkgs: pkgs.nixfmt-tree);
     };

@@ -251,17 +251,13 @@ def wait_for(condition, seconds: float = 30) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("variant", ["default", "celery"])
-def test_services_starts_the_servers_alone(variant, nix, project, tmp_path):
-    """In a folder that holds another project: only Redis, or the Temporal server too."""
-    folder = project(variant)
+def test_services_starts_the_servers_alone(nix, source, tmp_path):
+    """In a folder that holds another project."""
     names = ("REDIS_PORT", "TEMPORAL_PORT", "TEMPORAL_UI_PORT", "DJANGO_PORT", "FLOWER_PORT")
     ports = {name: free_port() for name in names}
-    expected = {"REDIS_PORT"}
-    if variant == "default":
-        expected |= {"TEMPORAL_PORT", "TEMPORAL_UI_PORT"}
+    expected = {"REDIS_PORT", "TEMPORAL_PORT", "TEMPORAL_UI_PORT"}
     link = tmp_path / "services"
-    nix.with_nixpkgs("build", f"{folder}#services", "--out-link", link, cwd=tmp_path)
+    nix.with_nixpkgs("build", f"{source}#services", "--out-link", link, cwd=tmp_path)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     env = {name: str(port) for name, port in ports.items()}
@@ -281,8 +277,3 @@ def test_services_starts_the_servers_alone(variant, nix, project, tmp_path):
     assert not any(answers(port) for port in ports.values())
     assert [path.name for path in elsewhere.iterdir()] == [".data"]
     assert {path.partition("/")[0] for path in tree(elsewhere / ".data")} >= {"logs", "redis"}
-
-
-def test_a_project_without_backends_has_no_services(nix, project):
-    shown = nix.with_nixpkgs("flake", "show", "--json", cwd=project("minimal"))
-    assert not json.loads(shown.stdout).get("packages")

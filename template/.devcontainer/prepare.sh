@@ -5,15 +5,10 @@ set -eu
 # The Feature starts the Nix daemon in the background: here it may not be there yet, and without it
 # `nix` wants to write into /nix by itself.
 /usr/local/share/nix-entrypoint.sh true
-seconds=60
-until [ -S /nix/var/nix/daemon-socket/socket ]; do
-    [ "$seconds" -gt 0 ] || {
-        echo 'The Nix daemon did not start within a minute: see /tmp/nix-daemon.log' >&2
-        exit 1
-    }
-    seconds=$((seconds - 1))
-    sleep 1
-done
+timeout 60 sh -c 'until [ -S /nix/var/nix/daemon-socket/socket ]; do sleep 1; done' || {
+    echo 'The Nix daemon did not start within a minute: see /tmp/nix-daemon.log' >&2
+    exit 1
+}
 
 case $1 in
     create)

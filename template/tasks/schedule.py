@@ -15,7 +15,6 @@ disable it in the admin: deleted, it comes back with the next `migrate`. An entr
 here goes when no app declares it any more.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 from celery.schedules import ParseException, crontab
@@ -24,36 +23,35 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.models.signals import post_migrate
 from django.dispatch import receiver
 
-# How the description of an entry begins that was made here.
+# How the description of an entry begins that was made here. Its first line tells the entry whatever
+# the admin edits. With the task in it: when a task moves, the entry that names the old one goes.
 MADE = "Declared in "
 
 
-@dataclass(frozen=True)
-class Entry:
-    """What an app declares."""
+def declared() -> dict[str, dict[str, Any]]:
+    """Return what the installed apps declare, by name: the fields of a `PeriodicTask`.
 
-    name: str
-    task: str
-    crontab: crontab
-    expires: int | None
-    # The first line of its description in the database, which tells the entry whatever the admin
-    # edits. With the task in it: when a task moves, the entry that names the old one goes.
-    description: str
-
-
-def declared() -> list[Entry]:
-    """Return what the installed apps declare. Raises `ImproperlyConfigured` for a mistake."""
-    entries: dict[str, Entry] = {}
+    Raises `ImproperlyConfigured` for a mistake.
+    """
+    entries: dict[str, dict[str, Any]] = {}
     for app in apps.get_app_configs():
         for name, fields in getattr(app, "schedules", {}).items():
-            # Those without a task are for another backend.
-            if "task" in fields:
-                entry = _read(app, name, **fields)
-                if name in entries:
-                    other = entries[name].description
-                    raise _mistake(app, name, f"has a name that is taken: {other}")
-                entries[name] = entry
-    return list(entries.values())
+            if "task" not in fields:
+                continue  # another backend's
+            if unknown := fields.keys() - {"task", "cron", "expires"}:
+                known = "known are task, cron and expires"
+                raise _mistake(app, name, f"has {', '.join(sorted(unknown))}; {known}")
+            if name in entries:
+                other = entries[name]["description"]
+                raise _mistake(app, name, f"has a name that is taken: {other}")
+            entries[name] = {
+                "name": name,
+                "task": fields["task"],
+                "crontab": _crontab(app, name, fields.get("cron", "")),
+                "expire_seconds": fields.get("expires"),
+                "description": f"{MADE}{app.name}/apps.py: {name}, {fields['task']}",
+            }
+    return entries
 
 
 @receiver(post_migrate)
@@ -65,44 +63,26 @@ def update_entries(sender: AppConfig, **kwargs: Any) -> None:
         return
     from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
-    missing = {entry.description: entry for entry in declared()}
+    missing = {entry["description"]: entry for entry in declared().values()}
     for made in PeriodicTask.objects.filter(description__startswith=MADE):
         if not missing.pop(made.description.partition("\n")[0].strip(), None):
             made.delete()
     for entry in missing.values():
-        if not PeriodicTask.objects.filter(name=entry.name).exists():
-            schedule = CrontabSchedule.from_schedule(entry.crontab)
+        if not PeriodicTask.objects.filter(name=entry["name"]).exists():
+            schedule = CrontabSchedule.from_schedule(entry["crontab"])
             schedule.save()
-            PeriodicTask.objects.create(
-                name=entry.name,
-                task=entry.task,
-                crontab=schedule,
-                expire_seconds=entry.expires,
-                description=entry.description,
-            )
+            PeriodicTask.objects.create(**entry | {"crontab": schedule})
 
 
-def _read(
-    app: AppConfig,
-    name: str,
-    /,
-    task: str,
-    cron: str = "",
-    expires: int | None = None,
-    **unknown: object,
-) -> Entry:
-    if unknown:
-        raise _mistake(app, name, f"has {', '.join(unknown)}; known are task, cron and expires")
-    parts = str(cron).split()
+def _crontab(app: AppConfig, name: str, line: str) -> crontab:
+    parts = str(line).split()
     try:
         if len(parts) != 5:
             raise ValueError(f"it has {len(parts)} parts")
-        schedule = crontab.from_string(" ".join(parts))
+        return crontab.from_string(" ".join(parts))
     except (ValueError, ParseException) as error:
-        raise _mistake(
-            app, name, f'has cron="{cron}", which is not of the form "0 4 * * *" ({error})'
-        ) from None
-    return Entry(name, task, schedule, expires, f"{MADE}{app.name}/apps.py: {name}, {task}")
+        what = f'has cron="{line}", which is not of the form "0 4 * * *" ({error})'
+        raise _mistake(app, name, what) from None
 
 
 def _mistake(app: AppConfig, name: str, what: str) -> ImproperlyConfigured:

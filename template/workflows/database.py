@@ -1,40 +1,26 @@
 """Database connections of activities."""
 
-import functools
-import inspect
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from django.db import close_old_connections
-from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 
-class FreshConnections(Interceptor):
+class Threads(ThreadPoolExecutor):
     """Lets each activity start and end as a request does: with connections that work.
 
-    Without it, a thread of the pool keeps its connection for ever, and after a restart of the
-    database every retry would meet the same dead one.
+    Without it, a thread keeps its connection for ever, and after a restart of the database every
+    retry would meet the same dead one.
     """
 
-    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        return _Inbound(next)
+    def submit(self, fn: Callable, /, *args: Any, **kwargs: Any) -> Future:
+        return super().submit(_with_fresh_connections, fn, *args, **kwargs)
 
 
-class _Inbound(ActivityInboundInterceptor):
-    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
-        if not inspect.iscoroutinefunction(input.fn):
-            input.fn = _with_fresh_connections(input.fn)
-        return await self.next.execute_activity(input)
-
-
-def _with_fresh_connections(activity: Callable) -> Callable:
-    @functools.wraps(activity)
-    def run(*args: Any) -> Any:
-        # In the thread of the pool: connections belong to threads.
+def _with_fresh_connections(activity: Callable, *args: Any, **kwargs: Any) -> Any:
+    close_old_connections()
+    try:
+        return activity(*args, **kwargs)
+    finally:
         close_old_connections()
-        try:
-            return activity(*args)
-        finally:
-            close_old_connections()
-
-    return run

@@ -8,7 +8,7 @@ A module brings everything in it that `@workflow.defn` or `@activity.defn` decor
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
 from typing import Any
@@ -31,18 +31,13 @@ class Declared:
     def with_fakes(self, *fakes: Callable) -> "Declared":
         """Return the same with these activities in the place of those of the same names."""
         by_name = {_activity_name(fake): fake for fake in fakes}
-        real = map(_activity_name, self.activities + self.mail_activities)
-        if unknown := by_name.keys() - set(real):
-            raise ValueError(f"No app declares an activity of this name: {unknown}")
-
-        def faked(activities: list[Callable]) -> list[Callable]:
-            return [by_name.get(_activity_name(entry), entry) for entry in activities]
-
-        return replace(
-            self,
-            activities=faked(self.activities),
-            mail_activities=faked(self.mail_activities),
+        activities, mail_activities = (
+            [by_name.pop(_activity_name(entry), entry) for entry in real]
+            for real in (self.activities, self.mail_activities)
         )
+        if by_name:
+            raise ValueError(f"No app declares an activity of this name: {set(by_name)}")
+        return Declared(self.workflows, activities, mail_activities)
 
 
 def declared() -> Declared:
@@ -94,7 +89,10 @@ def _collect(
     for app in apps.get_app_configs():
         for attribute in attributes:
             for path in getattr(app, attribute, []):
-                module = _module(app, attribute, path)
+                try:
+                    module = import_module(path)
+                except ModuleNotFoundError as error:
+                    raise wrong(app, attribute, path, str(error)) from error
                 here = [
                     entry
                     for entry in vars(module).values()
@@ -110,13 +108,6 @@ def _collect(
                     seen[name] = path
                 found[attribute] += here
     return found
-
-
-def _module(app: AppConfig, attribute: str, path: str) -> Any:
-    try:
-        return import_module(path)
-    except ModuleNotFoundError as error:
-        raise wrong(app, attribute, path, str(error)) from error
 
 
 def _activity_name(entry: object) -> str | None:

@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.middleware import HtmxDetails
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecution
 
 from accounts.models import User
 
@@ -34,19 +34,12 @@ def index(request: HttpRequest) -> HttpResponse:
     return render(request, "workflows/index.html", context)
 
 
-@login_required
-@require_safe
-def my_onboarding(request: HttpRequest) -> HttpResponse:
-    """The onboarding of whoever is logged in."""
-    return redirect("workflows:onboarding", request.user.pk)
-
-
 @never_cache
 @login_required
 @require_safe
-def onboarding(request: HttpRequest, user_id: int) -> HttpResponse:
-    """How far a user's onboarding is: by query from Temporal, and from the outbox."""
-    user = _user(request, user_id)
+def onboarding(request: HttpRequest, user_id: int | None = None) -> HttpResponse:
+    """How far a user's onboarding is, or one's own: by query from Temporal, and from the outbox."""
+    user = _user(request, user_id or request.user.pk)
     context = {
         "subject": user,
         "emails": user.emails.order_by("not_before"),
@@ -82,22 +75,13 @@ def skip_wait(request: HttpRequest, user_id: int) -> HttpResponse:
     return redirect("workflows:onboarding", user.pk)
 
 
-async def _stuck(temporal: Client) -> list[dict]:
+async def _stuck(temporal: Client) -> list[WorkflowExecution]:
     """The workflows whose code fails again and again, or cannot read its input."""
-    return [
-        {
-            "id": workflow.id,
-            "type": workflow.workflow_type,
-            "since": workflow.start_time,
-            "problems": workflow.search_attributes["TemporalReportedProblems"],
-        }
-        async for workflow in temporal.list_workflows(
-            'ExecutionStatus = "Running" AND TemporalReportedProblems IS NOT NULL', limit=20
-        )
-    ]
+    query = 'ExecutionStatus = "Running" AND TemporalReportedProblems IS NOT NULL'
+    return [workflow async for workflow in temporal.list_workflows(query, limit=20)]
 
 
-def _user(request: HttpRequest, user_id: int, *permissions: str) -> User:
+def _user(request: HttpRequest, user_id: int | None, *permissions: str) -> User:
     """Oneself, or for staff with these permissions somebody else."""
     may = request.user.is_staff and request.user.has_perms(permissions)
     if user_id != request.user.pk and not may:

@@ -1,6 +1,5 @@
 """What a worker runs, and with which threads. `worker_process.py` starts and stops it."""
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +8,7 @@ from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
 
-from .database import FreshConnections
+from .database import Threads
 from .declarations import Declared
 from .emails import mail_queue
 
@@ -38,12 +37,11 @@ def _worker(client: Client, task_queue: str, **options: Any) -> Worker:
     return Worker(
         client,
         task_queue=task_queue,
-        activity_executor=ThreadPoolExecutor(THREADS, thread_name_prefix=task_queue),
+        activity_executor=Threads(THREADS, thread_name_prefix=task_queue),
         max_concurrent_activities=THREADS,
         # By default five polls wait for work, and under load new work waits for them.
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
-        interceptors=[FreshConnections()],
         # An activity learns with its heartbeat that it is cancelled.
         max_heartbeat_throttle_interval=timedelta(seconds=2),
         graceful_shutdown_timeout=DRAIN,

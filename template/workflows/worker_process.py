@@ -67,11 +67,10 @@ async def run() -> None:
     finally:
         beating.cancel()
         heartbeat.remove()
-    failed = [worker.exception() for worker in running if worker.done()]
-    if not failed:
+    # Raises what made one fail.
+    ended = [worker.result() for worker in running if worker.done()]
+    if not ended:
         await _drain(workers)
-    elif error := next(filter(None, failed), None):
-        raise error
 
 
 def _runtime() -> Runtime:

@@ -1,4 +1,4 @@
-"""The pages of workflows on a real server, without a worker and with one that is stuck."""
+"""The pages of workflows: what they say of a workflow, of a server that is down, and of the UI."""
 
 import uuid
 
@@ -15,6 +15,40 @@ def page_of(client, user: User):
     """Returns a page as the user sees it."""
     client.force_login(user)
     return lambda address: client.get(address, follow=True).content.decode()
+
+
+def test_a_part_of_the_page_is_loaded_again_and_again(client, user, page_of):
+    page = reverse("workflows:onboarding", args=[user.pk])
+    assert 'hx-trigger="every 2s"' in page_of(page)
+    part = client.get(page, headers={"HX-Request": "true"}).content.decode()
+    assert "<html" not in part
+    assert "E-mails" in part
+
+
+def test_the_page_says_that_it_is_not_started(temporal, page_of):
+    assert "Not started." in page_of(reverse("workflows:my_onboarding"))
+
+
+def test_the_page_says_why_it_failed(temporal, workers, user, page_of):
+    user.emails.all().delete()
+    start_onboarding(user.pk)
+    temporal.wait_until(
+        lambda: "never promised" in page_of(reverse("workflows:my_onboarding")), "the failure"
+    )
+
+
+def test_the_overview_says_that_temporal_is_down(client, staff):
+    client.force_login(staff)
+    assert "does not answer" in client.get(reverse("workflows:index")).content.decode()
+
+
+def test_the_start_page_links_to_the_ui_where_there_is_one(client, db, settings):
+    settings.TEMPORAL_UI_URL = "http://localhost:8080"
+    settings.DEBUG = True
+    link = 'href="http://localhost:8080/namespaces/default/workflows"'
+    assert link in client.get(reverse("home")).content.decode()
+    settings.DEBUG = False
+    assert link not in client.get(reverse("home")).content.decode()
 
 
 def test_the_page_says_that_no_worker_answers(real_temporal, transactional_db, user, page_of):

@@ -42,16 +42,6 @@ def test_a_sign_up_gets_a_welcome_and_a_day_later_a_follow_up(temporal, workers)
     assert user.groups.get().name == "Members"
 
 
-def test_a_second_start_changes_nothing_and_says_so(temporal, workers, user, caplog):
-    assert start_onboarding(user.pk)
-    assert "Nothing is started" not in caplog.text
-    assert not start_onboarding(user.pk)
-    assert f"Nothing is started: {workflow_id(user.pk)} runs already" in caplog.text
-    temporal.result(workflow_id(user.pk))
-    assert not start_onboarding(user.pk)
-    assert sorted(subjects()) == ["How's it going?", "Welcome!"]
-
-
 def test_a_mail_server_that_is_down_is_tried_again(
     temporal, workers, user, mail_server_down, monkeypatch
 ):
@@ -78,22 +68,6 @@ def test_an_address_that_is_refused_for_good_is_not_tried_again(
     assert Email.objects.get(kind=WELCOME).attempts == 1
 
 
-def test_an_email_that_may_have_arrived_is_not_sent_again(temporal, workers, user):
-    Email.objects.filter(kind=WELCOME).update(unanswered=delivery.MAX_UNANSWERED)
-    start_onboarding(user.pk)
-    error = failure(temporal, user)
-    assert error.type == "EmailUnknown"
-    assert "never said whether it took it" in error.message
-    assert subjects() == []
-
-
 def test_a_user_that_is_gone_fails_at_once(temporal, workers):
     start_onboarding(404)
     assert failure(temporal, User(pk=404)).type == "NoSuchUser"
-
-
-def test_an_email_that_was_sent_otherwise_is_not_sent_again(temporal, workers, user):
-    delivery.deliver(user.pk, WELCOME)
-    start_onboarding(user.pk)
-    temporal.result(workflow_id(user.pk))
-    assert subjects() == ["Welcome!", "How's it going?"]

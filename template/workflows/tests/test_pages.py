@@ -1,4 +1,4 @@
-"""The pages of the onboarding, the overview and the start page."""
+"""The pages of the onboarding."""
 
 import re
 
@@ -29,14 +29,6 @@ def test_one_sees_the_wait_and_skips_it(temporal, workers, user, client, page_of
     temporal.wait_until(lambda: "Done." in page_of(page), "the end")
 
 
-def test_a_part_of_the_page_is_loaded_again_and_again(client, user, page_of):
-    page = reverse("workflows:onboarding", args=[user.pk])
-    assert 'hx-trigger="every 2s"' in page_of(page)
-    part = client.get(page, headers={"HX-Request": "true"}).content.decode()
-    assert "<html" not in part
-    assert "E-mails" in part
-
-
 def test_nobody_sees_anothers_onboarding_but_staff(client, user, staff, page_of):
     page = reverse("workflows:onboarding", args=[staff.pk])
     skip = reverse("workflows:skip_wait", args=[staff.pk])
@@ -59,29 +51,3 @@ def test_the_page_says_that_temporal_is_down(client, user, page_of):
     assert "promised for" in page  # what the database knows
     skip = client.post(reverse("workflows:skip_wait", args=[user.pk]), follow=True)
     assert "could not be skipped" in skip.content.decode()
-
-
-def test_the_page_says_that_it_is_not_started(temporal, page_of):
-    assert "Not started." in page_of(reverse("workflows:my_onboarding"))
-
-
-def test_the_page_says_why_it_failed(temporal, workers, user, page_of):
-    user.emails.all().delete()
-    start_onboarding(user.pk)
-    temporal.wait_until(
-        lambda: "never promised" in page_of(reverse("workflows:my_onboarding")), "the failure"
-    )
-
-
-def test_the_overview_says_that_temporal_is_down(client, staff):
-    client.force_login(staff)
-    assert "does not answer" in client.get(reverse("workflows:index")).content.decode()
-
-
-def test_the_start_page_links_to_the_ui_where_there_is_one(client, db, settings):
-    settings.TEMPORAL_UI_URL = "http://localhost:8080"
-    settings.DEBUG = True
-    link = 'href="http://localhost:8080/namespaces/default/workflows"'
-    assert link in client.get(reverse("home")).content.decode()
-    settings.DEBUG = False
-    assert link not in client.get(reverse("home")).content.decode()

@@ -1,7 +1,6 @@
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from temporalio.api.workflowservice.v1 import SetWorkerDeploymentCurrentVersionRequest
-from temporalio.service import RPCError
 
 from workflows import client
 
@@ -39,8 +38,6 @@ class Command(BaseCommand):
                 ),
                 timeout=30,
             )
-        except RPCError as error:
-            raise CommandError(f"Temporal refuses: {error}.") from None
         except client.UNAVAILABLE as error:
             raise CommandError(str(error)) from None
         before = answer.previous_deployment_version.build_id or "no version"
