@@ -22,9 +22,19 @@ def text(name: str, default: str = "") -> str:
     return env.str(name, "").strip() or default
 
 
-def texts(name: str) -> list[str]:
-    """A list of texts, separated by commas."""
-    return [part.strip() for part in text(name).split(",") if part.strip()]
+def texts(name: str, pattern: str = ".*", form: str = "") -> list[str]:
+    """A list of texts, separated by commas, each of which must match ``pattern``."""
+    values = [part.strip() for part in text(name).split(",") if part.strip()]
+    for value in values:
+        if not re.fullmatch(pattern, value):
+            raise malformed(name, value, form)
+    return values
+
+
+def hosts(name: str) -> list[str]:
+    """A list of host names, such as ``example.com`` or ``.example.com``, for `ALLOWED_HOSTS`."""
+    form = "a host name or address without scheme and port"
+    return texts(name, r"\*|[\w.-]+|\[[0-9a-fA-F:.]+\]", form)
 
 
 def boolean(name: str, default: bool) -> bool:

@@ -4,7 +4,7 @@ import django
 from django.contrib.messages import constants as messages
 
 from config import forwarding
-from config.env import BASE_DIR, boolean, env, malformed, missing, port, text, texts, url
+from config.env import BASE_DIR, boolean, env, hosts, malformed, missing, port, text, texts, url
 
 # On in the development environment, whose shell sets DEV_ROOT. Off anywhere else, so that a
 # forgotten variable in production is safe.
@@ -25,8 +25,14 @@ if not SECRET_KEY:
 
 DJANGO_PORT = port("DJANGO_PORT", 8000)
 
-ALLOWED_HOSTS = texts("DJANGO_ALLOWED_HOSTS")
-CSRF_TRUSTED_ORIGINS = texts("DJANGO_CSRF_TRUSTED_ORIGINS")
+ALLOWED_HOSTS = hosts("DJANGO_ALLOWED_HOSTS")
+if not ALLOWED_HOSTS and not DEBUG:
+    raise missing("DJANGO_ALLOWED_HOSTS", "with DEBUG off the site answers to these names only.")
+CSRF_TRUSTED_ORIGINS = texts(
+    "DJANGO_CSRF_TRUSTED_ORIGINS",
+    r"[\w+.-]+://[^/\s]+",
+    "an origin such as https://www.example.com",
+)
 if DEBUG:
     ALLOWED_HOSTS += [".localhost", "127.0.0.1", "[::1]", forwarding.host(DJANGO_PORT)]
     CSRF_TRUSTED_ORIGINS += forwarding.origins(DJANGO_PORT)
@@ -60,6 +66,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "home.health.middleware",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -167,7 +174,7 @@ MEDIA_URL = "media/"
 MEDIA_ROOT = DATA_DIR / "media"
 if not DEBUG:
     # The development server serves them itself.
-    MIDDLEWARE.insert(1, "whitenoise.middleware.WhiteNoiseMiddleware")
+    MIDDLEWARE.insert(2, "whitenoise.middleware.WhiteNoiseMiddleware")
     STORAGES = {
         "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
         "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
@@ -177,7 +184,7 @@ if not DEBUG:
 # Security
 
 if django.VERSION >= (6, 0):  # Django 5.2, which Python 3.11 gets, has no such policy
-    MIDDLEWARE.insert(1, "django.middleware.csp.ContentSecurityPolicyMiddleware")
+    MIDDLEWARE.insert(2, "django.middleware.csp.ContentSecurityPolicyMiddleware")
     SECURE_CSP = {
         "default-src": ["'self'"],
         "style-src": ["'self'", "'unsafe-inline'"],
@@ -188,9 +195,7 @@ if django.VERSION >= (6, 0):  # Django 5.2, which Python 3.11 gets, has no such 
         "frame-ancestors": ["'none'"],
     }
 if not DEBUG:
-    SECURE_SSL_REDIRECT = True
-    # A load balancer asks for /health/ without TLS.
-    SECURE_REDIRECT_EXEMPT = [r"^health/$"]
+    SECURE_SSL_REDIRECT = boolean("DJANGO_SSL_REDIRECT", default=True)
     SECURE_HSTS_SECONDS = 30 * 24 * 60 * 60
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
