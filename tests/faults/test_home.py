@@ -1,12 +1,16 @@
-"""What `home` makes of dependencies that hang, and of declarations that cannot be true."""
+"""What `home` makes of declarations, true or not, and of dependencies that are down or hang."""
 
+import json
 from threading import Event, active_count
 
 import django
 import pytest
 from django.apps import apps
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.urls import reverse
+from django.views.defaults import permission_denied
 
+from accounts.models import User
 from home import health
 
 
@@ -21,6 +25,32 @@ def only_home(monkeypatch):
 
 def refuse() -> None:
     raise ConnectionError("password=hunter2")
+
+
+@pytest.mark.django_db
+def test_the_start_page_leads_to_the_pages_that_apps_declare(client, monkeypatch):
+    home = reverse("home")  # which reads the URLs that there really are
+    config = apps.get_app_config("outbox")
+    about = {"title": "Invoices", "purpose": "who owes what", "url_prefix": "invoices"}
+    for name, value in about.items():
+        monkeypatch.setattr(config, name, value, raising=False)
+
+    page = client.get(home).content.decode()
+
+    assert '<a href="/invoices/">Invoices</a>' in page
+    assert "who owes what" in page
+
+
+def test_an_app_without_what_it_needs_does_not_start(monkeypatch):
+    needs = {"carrier_pigeons": "add-pigeons"}
+    monkeypatch.setattr(apps.get_app_config("outbox"), "needs", needs, raising=False)
+
+    with pytest.raises(ImproperlyConfigured) as refused:
+        apps.get_app_config("home").ready()
+
+    assert "outbox/ needs carrier_pigeons/" in str(refused.value)
+    assert "<slipway>#add-pigeons" in str(refused.value)
+    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +69,23 @@ def test_a_declaration_that_cannot_be_true_is_named(monkeypatch, attribute, valu
 
     assert str(refused.value).startswith("outbox/apps.py: ")
     assert why in str(refused.value)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_health_is_200_when_every_dependency_works(client, only_home):
+    answer = client.get("/health/")
+    assert (answer.status_code, answer.json()) == (200, {"database": "ok"})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_health_is_503_and_keeps_details_to_itself(client, only_home, monkeypatch):
+    checks = only_home.health_checks | {"other": f"{__name__}.refuse"}
+    monkeypatch.setattr(only_home, "health_checks", checks)
+
+    answer = client.get("/health/")
+
+    assert answer.status_code == 503
+    assert json.loads(answer.content) == {"database": "ok", "other": "down"}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -65,6 +112,20 @@ def test_a_dependency_that_hangs_counts_as_down(client, only_home, monkeypatch):
         assert active_count() == threads + 1
     finally:
         released.set()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("in_development", [True, False])
+def test_who_may_not_see_a_page_is_told_how_to_in_development(rf, settings, in_development):
+    settings.DEBUG = in_development
+    request = rf.get("/")
+    request.user = User(email="ada@example.com")
+
+    answer = permission_denied(request, PermissionDenied())
+
+    assert answer.status_code == 403
+    assert "signed in as ada@example.com" in answer.content.decode()
+    assert ("just manage createsuperuser" in answer.content.decode()) is in_development
 
 
 @pytest.mark.django_db
