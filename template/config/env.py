@@ -31,12 +31,6 @@ def texts(name: str, pattern: str = ".*", form: str = "") -> list[str]:
     return values
 
 
-def hosts(name: str) -> list[str]:
-    """A list of host names, such as ``example.com`` or ``.example.com``, for `ALLOWED_HOSTS`."""
-    form = "a host name or address without scheme and port"
-    return texts(name, r"\*|[\w.-]+|\[[0-9a-fA-F:.]+\]", form)
-
-
 def boolean(name: str, default: bool) -> bool:
     """A switch: ``true`` or ``false`` (also ``on``/``off``, ``yes``/``no``, ``1``/``0``).
 

@@ -13,4 +13,4 @@ try:
 except ImproperlyConfigured as error:
     # A wrong variable is the user's to correct; a traceback would hide which one.
     print(f"config.wsgi: {error}", file=sys.stderr)
-    raise SystemExit(4) from None  # tells gunicorn not to try again
+    raise SystemExit(4) from None  # gunicorn does not try again

@@ -4,7 +4,7 @@ import django
 from django.contrib.messages import constants as messages
 
 from config import forwarding
-from config.env import BASE_DIR, boolean, env, hosts, malformed, missing, port, text, texts, url
+from config.env import BASE_DIR, boolean, env, malformed, missing, port, text, texts, url
 
 # On in the development environment, whose shell sets DEV_ROOT. Off anywhere else, so that a
 # forgotten variable in production is safe.
@@ -25,7 +25,9 @@ if not SECRET_KEY:
 
 DJANGO_PORT = port("DJANGO_PORT", 8000)
 
-ALLOWED_HOSTS = hosts("DJANGO_ALLOWED_HOSTS")
+ALLOWED_HOSTS = texts(
+    "DJANGO_ALLOWED_HOSTS", r"\*|[\w.-]+|\[[\w:.]+\]", "a host name without scheme and port"
+)
 if not ALLOWED_HOSTS and not DEBUG:
     raise missing("DJANGO_ALLOWED_HOSTS", "with DEBUG off the site answers to these names only.")
 CSRF_TRUSTED_ORIGINS = texts(
@@ -77,7 +79,6 @@ MIDDLEWARE = [
 ]
 
 ROOT_URLCONF = "config.urls"
-ASGI_APPLICATION = "config.asgi.application"
 WSGI_APPLICATION = "config.wsgi.application"
 
 TEMPLATES = [
@@ -163,7 +164,6 @@ LOGOUT_REDIRECT_URL = "home"
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
-USE_TZ = True
 
 
 # Static files, and what users upload

@@ -9,7 +9,7 @@ import ssl
 from kombu import Queue
 
 from config import forwarding
-from config.env import hosts, number, port, text, url
+from config.env import number, port, text, texts, url
 
 INSTALLED_APPS += ["django_celery_beat"]
 TEMPLATES[0]["OPTIONS"]["context_processors"] += ["tasks.context_processors.flower"]
@@ -18,7 +18,7 @@ FLOWER_PORT = port("FLOWER_PORT", 5555)
 FLOWER_URL = forwarding.address(FLOWER_PORT)
 # The names that Flower answers to.
 FLOWER_ALLOWED_HOSTS = [".localhost", "127.0.0.1", "[::1]", forwarding.host(FLOWER_PORT)]
-FLOWER_ALLOWED_HOSTS += hosts("FLOWER_ALLOWED_HOSTS")
+FLOWER_ALLOWED_HOSTS += texts("FLOWER_ALLOWED_HOSTS")
 
 
 # The broker
