@@ -21,8 +21,8 @@ TIMEOUT = 1.0
 logger = logging.getLogger(__name__)
 # Load balancers ask again and again; only a change is news.
 _last: dict[str, str] = {}
-# Checks that have not come back: asking once more would cost one more thread each time.
-_hanging: dict[str, Future] = {}
+# The last check of each: while it has not come back, another would cost one more thread each time.
+_checks: dict[str, Future] = {}
 
 
 def middleware(get_response: Callable) -> Callable:
@@ -46,14 +46,13 @@ def check_dependencies(only: Collection[str] | None = None) -> dict[str, str]:
         if only is None or name in only
     }
     pool = ThreadPoolExecutor(max_workers=len(checks) or 1)
-    running = {
-        name: _hanging.get(name) or pool.submit(_close_connection_after, check)
-        for name, check in checks.items()
-    }
+    for name, check in checks.items():
+        if name not in _checks or _checks[name].done():
+            _checks[name] = pool.submit(_close_connection_after, check)
     results = {}
-    for name, future in running.items():
+    for name in checks:
         try:
-            future.result(TIMEOUT)
+            _checks[name].result(TIMEOUT)
         except Exception as error:
             results[name] = "down"
             if _last.get(name) != "down":
@@ -64,10 +63,6 @@ def check_dependencies(only: Collection[str] | None = None) -> dict[str, str]:
                 logger.warning("%s is back", name)
     # A check that hangs keeps its thread, but not the answer.
     pool.shutdown(wait=False)
-    for name, future in running.items():
-        _hanging.pop(name, None)
-        if not future.done():
-            _hanging[name] = future
     _last.update(results)
     return results
 

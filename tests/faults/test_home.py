@@ -18,7 +18,7 @@ from home import health
 def only_home(monkeypatch):
     """Health checks of `home` alone, whatever backends are installed."""
     monkeypatch.setattr(health, "_last", {})
-    monkeypatch.setattr(health, "_hanging", {})
+    monkeypatch.setattr(health, "_checks", {})
     monkeypatch.setattr(apps, "get_app_configs", lambda: [apps.get_app_config("home")])
     return apps.get_app_config("home")
 

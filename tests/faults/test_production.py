@@ -66,8 +66,9 @@ def test_production_does_without_no_variable_that_must_be_set(manage, name):
         ("EMAIL_URL", "carrier-pigeon://coop", "smtp://"),
         ("DATA_DIR", "/proc/nothing", "a folder"),
         ("CELERY_WORKER_CONCURRENCY", "many", "a number"),
-        ("DJANGO_ALLOWED_HOSTS", "https://shop.example.com", "without scheme and port"),
-        ("DJANGO_CSRF_TRUSTED_ORIGINS", "shop.example.com", "an origin such as https://"),
+        ("DJANGO_ALLOWED_HOSTS", "https://shop.example.com", "a bare host name"),
+        ("DJANGO_ALLOWED_HOSTS", "shop.example.com:8000", "a bare host name"),
+        ("DJANGO_CSRF_TRUSTED_ORIGINS", "shop.example.com", "of the form https://"),
     ],
 )
 def test_a_malformed_variable_is_named_with_its_form(manage, name, value, form):

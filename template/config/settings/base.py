@@ -25,15 +25,11 @@ if not SECRET_KEY:
 
 DJANGO_PORT = port("DJANGO_PORT", 8000)
 
-ALLOWED_HOSTS = texts(
-    "DJANGO_ALLOWED_HOSTS", r"\*|[\w.-]+|\[[\w:.]+\]", "a host name without scheme and port"
-)
+ALLOWED_HOSTS = texts("DJANGO_ALLOWED_HOSTS", r"\*|[\w.-]+|\[[\w:.]+\]", "a bare host name")
 if not ALLOWED_HOSTS and not DEBUG:
     raise missing("DJANGO_ALLOWED_HOSTS", "with DEBUG off the site answers to these names only.")
 CSRF_TRUSTED_ORIGINS = texts(
-    "DJANGO_CSRF_TRUSTED_ORIGINS",
-    r"[\w+.-]+://[^/\s]+",
-    "an origin such as https://www.example.com",
+    "DJANGO_CSRF_TRUSTED_ORIGINS", r"[\w+.-]+://[^/\s]+", "of the form https://www.example.com"
 )
 if DEBUG:
     ALLOWED_HOSTS += [".localhost", "127.0.0.1", "[::1]", forwarding.host(DJANGO_PORT)]
