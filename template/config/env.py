@@ -24,9 +24,13 @@ def text(name: str, default: str = "") -> str:
     return env.str(name, "").strip() or default
 
 
-def texts(name: str) -> list[str]:
-    """A list of texts, separated by commas."""
-    return [part.strip() for part in text(name).split(",") if part.strip()]
+def texts(name: str, pattern: str = ".*", form: str = "") -> list[str]:
+    """A list of texts, separated by commas, each of which must match ``pattern``."""
+    values = [part.strip() for part in text(name).split(",") if part.strip()]
+    for value in values:
+        if not re.fullmatch(pattern, value):
+            raise malformed(name, value, form)
+    return values
 
 
 def boolean(name: str, default: bool) -> bool:

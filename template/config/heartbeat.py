@@ -1,40 +1,58 @@
 """Heartbeats: a file that a process writes every few seconds while it does its work.
 
-process-compose names the process in ``PC_PROC_NAME``; without that name nothing is written. The
-readiness probe in ``services/`` looks at the file's age. The file holds the process's id, so that
-the last beat of a killed process does not pass for a new one's.
+It is ``HEARTBEAT_FILE``, or in a stack of process-compose's, which names each process in
+``PC_PROC_NAME``, one of that name; without either there is none. It holds the process's id, so that
+the last beat of a killed process does not pass for a new one's. Probes look at its age: those of
+the stack with ``services/``, and elsewhere ``python -IS config/heartbeat.py``, without Django.
 """
 
 import contextlib
 import os
-import re
-from pathlib import Path
+import sys
+import time
 
-from django.conf import settings
-
-# Seconds between two beats. A file is stale after 30.
+# Seconds between two beats, and seconds after which one does not count.
 INTERVAL = 5
+STALE = 30
 
 
 def beat() -> None:
     """Say that this process is alive and doing its work. Call it every `INTERVAL` seconds."""
-    if file := _file():
+    if path := _path():
         # A full disk makes the process look dead. It must not make it so.
         with contextlib.suppress(OSError):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(str(os.getpid()))
+            os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+            with open(path, "w") as file:
+                file.write(str(os.getpid()))
 
 
 def remove() -> None:
     """Say that this process stops. The heartbeat of one that has replaced it already stays."""
-    file = _file()
-    with contextlib.suppress(OSError):
-        if file and file.read_text() == str(os.getpid()):
-            file.unlink()
+    with contextlib.suppress(OSError), open(_path()) as file:
+        if file.read() == str(os.getpid()):
+            os.unlink(file.name)
 
 
-def _file() -> Path | None:
+def check() -> str | None:
+    """Return what is wrong with the heartbeat in ``HEARTBEAT_FILE``, or None."""
+    path = os.environ.get("HEARTBEAT_FILE", "")
+    try:
+        age = time.time() - os.stat(path).st_mtime
+    except OSError as error:
+        return f"There is no heartbeat in HEARTBEAT_FILE={path}: {error.strerror}."
+    return f"The heartbeat in {path} is {age:.0f} s old." if age > STALE else None
+
+
+def _path() -> str:
+    name = os.environ.get("PC_PROC_NAME")
+    if not name:
+        return os.environ.get("HEARTBEAT_FILE", "")
+    from django.conf import settings
+
     replica = os.environ.get("PC_REPLICA_NUM") or "0"
     # A process that was scaled has its replica's number in its name, too.
-    name = re.sub(rf"-{re.escape(replica)}$", "", os.environ.get("PC_PROC_NAME", ""))
-    return Path(settings.DATA_DIR, "run", f"{name}.{replica}") if name else None
+    return f"{settings.DATA_DIR}/run/{name.removesuffix(f'-{replica}')}.{replica}"
+
+
+if __name__ == "__main__":
+    sys.exit(check())

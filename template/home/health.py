@@ -1,4 +1,4 @@
-"""Checks the project's dependencies.
+"""Checks the project's dependencies, and lets load balancers and supervisors ask.
 
 An app names its checks in its config: ``health_checks = {"search": "search.health.check"}``.
 A check is called without arguments, in a thread of its own; it returns if the dependency works
@@ -6,11 +6,13 @@ and raises if not.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from django.apps import apps
 from django.db import connection
+from django.http import HttpRequest, HttpResponse
+from django.urls import resolve
 from django.utils.module_loading import import_string
 
 # Seconds after which a dependency that does not answer counts as down.
@@ -19,26 +21,38 @@ TIMEOUT = 1.0
 logger = logging.getLogger(__name__)
 # Load balancers ask again and again; only a change is news.
 _last: dict[str, str] = {}
-# Checks that have not come back: asking once more would cost one more thread each time.
-_hanging: dict[str, Future] = {}
+# The last check of each: while it has not come back, another would cost one more thread each time.
+_checks: dict[str, Future] = {}
 
 
-def check_dependencies() -> dict[str, str]:
-    """Return "ok" or "down" for each dependency. Details of an error go to the log only."""
+def middleware(get_response: Callable) -> Callable:
+    """Answer who asks by address and without TLS. What these paths answer names no host."""
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        if request.path_info in ("/health/", "/health/ready/", "/health/live/"):
+            view, args, kwargs = resolve(request.path_info)
+            return view(request, *args, **kwargs)
+        return get_response(request)
+
+    return answer
+
+
+def check_dependencies(only: Collection[str] | None = None) -> dict[str, str]:
+    """Return "ok" or "down" for each dependency, or for those in ``only``; errors go to the log."""
     checks = {
         name: import_string(path)
         for app in apps.get_app_configs()
         for name, path in getattr(app, "health_checks", {}).items()
+        if only is None or name in only
     }
-    pool = ThreadPoolExecutor(max_workers=len(checks))
-    running = {
-        name: _hanging.get(name) or pool.submit(_close_connection_after, check)
-        for name, check in checks.items()
-    }
+    pool = ThreadPoolExecutor(max_workers=len(checks) or 1)
+    for name, check in checks.items():
+        if name not in _checks or _checks[name].done():
+            _checks[name] = pool.submit(_close_connection_after, check)
     results = {}
-    for name, future in running.items():
+    for name in checks:
         try:
-            future.result(TIMEOUT)
+            _checks[name].result(TIMEOUT)
         except Exception as error:
             results[name] = "down"
             if _last.get(name) != "down":
@@ -49,8 +63,6 @@ def check_dependencies() -> dict[str, str]:
                 logger.warning("%s is back", name)
     # A check that hangs keeps its thread, but not the answer.
     pool.shutdown(wait=False)
-    _hanging.clear()
-    _hanging.update((name, future) for name, future in running.items() if not future.done())
     _last.update(results)
     return results
 

@@ -7,4 +7,7 @@ urlpatterns = [
     path("processes/", views.processes, name="processes"),
     path("mails/", views.mails, name="mails"),
     path("health/", views.health, name="health"),
+    # Without a backend the site works, without its database it does not.
+    path("health/ready/", views.health, {"only": ["database"]}),
+    path("health/live/", views.health, {"only": []}),
 ]

@@ -1,3 +1,5 @@
+from collections.abc import Collection
+
 from django.apps import apps
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -44,9 +46,9 @@ def mails(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @require_safe
-def health(request: HttpRequest) -> JsonResponse:
-    """200 if every dependency works, else 503; one entry a dependency."""
-    results = check_dependencies()
+def health(request: HttpRequest, only: Collection[str] | None = None) -> JsonResponse:
+    """200 if every dependency works, or those in ``only``, else 503; one entry a dependency."""
+    results = check_dependencies(only)
     healthy = all(result == "ok" for result in results.values())
     return JsonResponse(results, status=200 if healthy else 503)
 

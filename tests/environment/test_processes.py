@@ -1,5 +1,7 @@
 """`restart` and `scale`: single processes of the running stack."""
 
+from environment.small_project import WEB, WORKER
+
 
 def test_restart_by_name(running):
     before = running.status()
@@ -35,3 +37,22 @@ def test_what_cannot_be_scaled(running):
     assert "At least one" in running.refused("scale", "worker", "0")
     assert "no process nobody" in running.refused("scale", "nobody", "2")
     assert running.run("scale", "worker", "many").returncode == 2
+
+
+def test_one_that_up_leaves_out_starts_by_its_name(project):
+    left_out = WORKER.replace("worker", "extra").replace("x-scalable", "disabled")
+    project.services(WEB + left_out)
+    project.ok("up", "-D")
+    project.ok("wait")
+    assert project.status()["extra"]["status"] == "Disabled"
+    project.ok("restart", "extra")
+    project.ok("wait")
+    assert project.status()["extra"]["status"] == "Running"
+    project.ok("down")
+
+    project.ok("up", "-D", "extra")
+    project.ok("wait")
+    assert {name: p["status"] for name, p in project.status().items()} == {
+        "extra": "Running",
+        "web": "Disabled",
+    }

@@ -3,6 +3,9 @@
 import json
 from urllib.request import urlopen
 
+import pytest
+
+from environment.running_stack import RunningStack
 from environment.small_project import wait_for
 
 
@@ -11,6 +14,7 @@ def test_everything_that_is_declared_is_ready(running_stack):
 
     assert {"setup", "django"} <= {process["name"] for process in status}
     assert [process["name"] for process in status if not process["ready"]] == []
+    assert [p["name"] for p in status if p["status"] == "Disabled"] == ["web"]
 
 
 def test_the_start_page_shows_each_process_as_ready(running_stack):
@@ -27,6 +31,41 @@ def test_health_names_every_dependency(running_stack):
     answer = urlopen(f"{running_stack.url}/health/")
     assert answer.status == 200
     assert set(json.load(answer).values()) == {"ok"}
+
+
+def test_beside_it_runs_the_site_as_in_production(running_stack):
+    running_stack.command("restart", "web")
+    waited = running_stack.command("wait")
+    assert waited.returncode == 0, waited.stdout
+
+    site = f"http://localhost:{running_stack.ports['WEB_PORT']}"
+    assert "What runs" in urlopen(running_stack.url).read().decode()
+    assert "What runs" not in urlopen(site).read().decode()
+
+
+@pytest.fixture
+def web(tmp_path):
+    """The whole stack's database and what `just up web` starts."""
+    stack = RunningStack(tmp_path)
+    stack.url = f"http://localhost:{stack.ports['WEB_PORT']}"
+    try:
+        yield stack
+    finally:
+        assert stack.command("down").returncode == 0
+
+
+def test_up_web_starts_the_site_as_in_production_alone(web):
+    started = web.command("up", "-D", "web")
+    assert f"{web.url} starts" in started.stdout
+    waited = web.command("wait")
+    assert waited.stdout.rstrip().endswith(web.url)
+
+    page = urlopen(web.url).read().decode()
+    assert "What runs" not in page  # DEBUG is off
+    style = page.partition('rel="stylesheet" href="')[2].partition('"')[0]
+    assert "immutable" in urlopen(web.url + style).headers["Cache-Control"]
+    status = json.loads(web.command("status", "-o", "json").stdout)
+    assert {p["name"] for p in status if p["status"] != "Disabled"} == {"setup", "web"}
 
 
 def test_a_sign_up_leads_to_one_welcome(running_stack):

@@ -18,13 +18,17 @@ from home import health
 def only_home(monkeypatch):
     """Health checks of `home` alone, whatever backends are installed."""
     monkeypatch.setattr(health, "_last", {})
-    monkeypatch.setattr(health, "_hanging", {})
+    monkeypatch.setattr(health, "_checks", {})
     monkeypatch.setattr(apps, "get_app_configs", lambda: [apps.get_app_config("home")])
     return apps.get_app_config("home")
 
 
 def refuse() -> None:
     raise ConnectionError("password=hunter2")
+
+
+def accept() -> None:
+    """A dependency that works."""
 
 
 @pytest.mark.django_db
@@ -86,6 +90,18 @@ def test_health_is_503_and_keeps_details_to_itself(client, only_home, monkeypatc
 
     assert answer.status_code == 503
     assert json.loads(answer.content) == {"database": "ok", "other": "down"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_site_is_ready_by_its_database_and_live_without(client, only_home, monkeypatch):
+    checks = {"database": f"{__name__}.accept", "other": f"{__name__}.refuse"}
+    monkeypatch.setattr(only_home, "health_checks", checks)
+    answer = client.get("/health/ready/")
+    assert (answer.status_code, answer.json()) == (200, {"database": "ok"})
+
+    checks["database"] = checks["other"]
+    assert client.get("/health/ready/").status_code == 503
+    assert client.get("/health/live/").status_code == 200
 
 
 @pytest.mark.django_db(transaction=True)

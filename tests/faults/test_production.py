@@ -1,8 +1,17 @@
-"""The settings of production and development, as a process reads them in a new interpreter."""
+"""Production: its settings, as a process reads them in a new interpreter, and its web server."""
 
+import contextlib
+import http.client
 import os
+import re
+import shlex
+import signal
+import socket
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -36,7 +45,7 @@ def test_production_settings_pass_the_deployment_check(manage):
     assert (result.returncode, result.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("name", ["PROJECT_NAME", "DJANGO_SECRET_KEY"])
+@pytest.mark.parametrize("name", PRODUCTION)
 def test_production_does_without_no_variable_that_must_be_set(manage, name):
     variables = {key: value for key, value in PRODUCTION.items() if key != name}
 
@@ -58,6 +67,9 @@ def test_production_does_without_no_variable_that_must_be_set(manage, name):
         ("EMAIL_URL", "carrier-pigeon://coop", "smtp://"),
         ("DATA_DIR", "/proc/nothing", "a folder"),
         ("CELERY_WORKER_CONCURRENCY", "many", "a number"),
+        ("DJANGO_ALLOWED_HOSTS", "https://shop.example.com", "a bare host name"),
+        ("DJANGO_ALLOWED_HOSTS", "shop.example.com:8000", "a bare host name"),
+        ("DJANGO_CSRF_TRUSTED_ORIGINS", "shop.example.com", "of the form https://"),
     ],
 )
 def test_a_malformed_variable_is_named_with_its_form(manage, name, value, form):
@@ -67,6 +79,19 @@ def test_a_malformed_variable_is_named_with_its_form(manage, name, value, form):
     assert result.stderr.startswith(f"manage.py: {name}={value} is not")
     assert form in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_spaces_in_lists_do_no_harm(manage):
+    names = ("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "FLOWER_ALLOWED_HOSTS")
+    code = f"from django.conf import settings; print(*[getattr(settings, n)[-2:] for n in {names}])"
+    given = {
+        "DJANGO_ALLOWED_HOSTS": " a.example , [::1],",
+        "DJANGO_CSRF_TRUSTED_ORIGINS": "https://a.example,  https://*.b.example:8443 ",
+        "FLOWER_ALLOWED_HOSTS": " a.example, .b.example",
+    }
+    result = manage("shell", "-v0", "-c", code, **PRODUCTION | given)
+    hosts, origins = ["a.example", "[::1]"], ["https://a.example", "https://*.b.example:8443"]
+    assert result.stdout == f"{hosts} {origins} {['a.example', '.b.example']}\n"
 
 
 def test_a_password_is_not_shown(manage):
@@ -115,3 +140,165 @@ def test_the_ports_that_up_has_chosen_count_unless_others_are_set(manage, tmp_pa
     command = ("shell", "-v0", "-c", code)
     assert manage(*command, DJANGO_DEBUG="true").stdout == "8010\n"
     assert manage(*command, DJANGO_DEBUG="true", DJANGO_PORT="8001").stdout == "8001\n"
+
+
+def command(variant: str = "") -> list[str]:
+    """What the README says that the site is in production, or is as well."""
+    readme = (settings.BASE_DIR / "README.md").read_text()
+    line = re.search(r"^    (gunicorn config\.wsgi .*)$", readme, re.MULTILINE)[1]
+    if variant:
+        other = re.search(rf"`(gunicorn config\.{variant} .*?)`", readme)[1]
+        line = line.replace("gunicorn config.wsgi", other)
+    return shlex.split(line)
+
+
+class Gunicorn:
+    """The site as it is served in production, behind a proxy that ends TLS."""
+
+    def __init__(self, folder: Path, variant: str = "", **variables: str) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        start = [
+            word.replace("0.0.0.0:8000", f"127.0.0.1:{self.port}") for word in command(variant)
+        ]
+        self.log = folder / f"gunicorn-{self.port}.log"
+        environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "DATA_DIR": str(folder)}
+        environment["CELERY_BROKER_URL"] = "redis://127.0.0.1:1/1"
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", *start],
+                cwd=settings.BASE_DIR,
+                env=environment | variables,
+                stdout=output,
+                stderr=output,
+            )
+
+    def ask(self, path: str, method: str = "GET", **headers: str) -> http.client.HTTPResponse:
+        """Ask as the proxy does, or with other headers."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        headers = {"host": "shop.example.com", "x-forwarded-proto": "https"} | headers
+        connection.request(method, path, headers=headers)
+        answer = connection.getresponse()
+        answer.text = answer.read().decode()
+        connection.close()
+        return answer
+
+    def wait_until_live(self) -> None:
+        end = time.monotonic() + 60
+        while True:
+            with contextlib.suppress(OSError):
+                if self.ask("/health/live/").status == 200:
+                    return
+            assert self.process.poll() is None and time.monotonic() < end, self.log.read_text()
+            time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def start_gunicorn(tmp_path_factory) -> Iterator[Callable[..., Gunicorn]]:
+    folder = tmp_path_factory.mktemp("production")
+    subprocess.run(
+        [sys.executable, "manage.py", "collectstatic", "--no-input", "-v0"],
+        cwd=settings.BASE_DIR,
+        env={"PATH": os.environ["PATH"], "DATA_DIR": str(folder)} | PRODUCTION,
+        check=True,
+    )
+    started = []
+
+    def start(variant: str = "", **variables: str) -> Gunicorn:
+        started.append(Gunicorn(folder, variant, **variables))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.process.kill()
+        server.process.wait()
+
+
+@pytest.fixture(scope="module", params=["wsgi", "asgi"])
+def gunicorn(start_gunicorn, request) -> Gunicorn:
+    variant = request.param if request.param != "wsgi" else ""
+    server = start_gunicorn(variant, **PRODUCTION, DJANGO_BEHIND_PROXY="true")
+    server.wait_until_live()
+    return server
+
+
+def test_it_serves_the_site_and_its_static_files(gunicorn):
+    page = gunicorn.ask("/")
+    assert page.status == 200
+    assert "<title>shop" in page.text
+    style = gunicorn.ask(re.search(r'href="(/static/[^"]*\.css)"', page.text)[1])
+    assert style.status == 200
+    assert "immutable" in style.headers["Cache-Control"]
+
+
+def test_who_comes_without_tls_is_sent_to_https(gunicorn):
+    answer = gunicorn.ask("/", **{"x-forwarded-proto": "http"})
+    assert (answer.status, answer.headers["Location"]) == (301, "https://shop.example.com/")
+
+
+def test_health_is_told_whatever_host_is_named_and_nothing_else_is(gunicorn):
+    by_address = {"host": "10.1.2.3:8000", "x-forwarded-proto": "http"}
+    live, ready, health = (
+        gunicorn.ask(path, **by_address) for path in ("/health/live/", "/health/ready/", "/health/")
+    )
+    assert (live.status, live.text) == (200, "{}")
+    assert (ready.status, ready.text) == (200, '{"database": "ok"}')
+    # Neither is there here, and pages do without.
+    assert health.status == 503
+    assert '"database": "ok", "redis": "down", "temporal": "down"' in health.text
+    assert "no-store" in ready.headers["Cache-Control"]
+    assert "10.1.2.3" not in f"{live.headers}{ready.headers}{health.headers}"
+
+    head = gunicorn.ask("/health/ready/", "HEAD", **by_address)
+    assert (head.status, head.text) == (200, "")
+    assert gunicorn.ask("/health/live/", "POST", **by_address).status == 405
+    for path in ("/", "/health/live/x/", "/health", "//health/live/", "/accounts/login/"):
+        assert gunicorn.ask(path, host="10.1.2.3:8000").status == 400
+
+
+def test_without_its_database_a_site_is_live_and_not_ready(start_gunicorn):
+    nowhere = "postgres://ada:hunter2@127.0.0.1:1/shop"
+    server = start_gunicorn(**PRODUCTION, DATABASE_URL=nowhere)
+    server.wait_until_live()
+    ready = server.ask("/health/ready/")
+    assert (ready.status, ready.text) == (503, '{"database": "down"}')
+
+
+def test_a_request_is_finished_before_it_stops(start_gunicorn):
+    server = start_gunicorn(**PRODUCTION, DJANGO_BEHIND_PROXY="true")
+    server.wait_until_live()
+    token = "t" * 32
+    form = f"csrfmiddlewaretoken={token}&username=&password="
+    headers = (
+        "Host: shop.example.com",
+        "X-Forwarded-Proto: https",
+        "Connection: close",
+        "Origin: https://shop.example.com",
+        f"Cookie: csrftoken={token}",
+        "Content-Type: application/x-www-form-urlencoded",
+        f"Content-Length: {len(form)}",
+        "Expect: 100-continue",
+    )
+    with socket.create_connection(("127.0.0.1", server.port), 30) as slow:
+        slow.sendall("\r\n".join(["POST /accounts/login/ HTTP/1.1", *headers, "", ""]).encode())
+        assert slow.recv(100).startswith(b"HTTP/1.1 100 Continue")  # it wants to read the form
+        server.process.send_signal(signal.SIGTERM)
+        end = time.monotonic() + 20
+        while "Handling signal: term" not in server.log.read_text():
+            assert time.monotonic() < end, server.log.read_text()
+            time.sleep(0.05)
+        slow.sendall(form.encode())
+        answer = b"".join(iter(lambda: slow.recv(65536), b"")).decode()
+    assert answer.startswith("HTTP/1.1 200 OK")
+    assert "This field is required" in answer
+    assert answer.rstrip().endswith("</html>")
+    assert server.process.wait(20) == 0
+
+
+def test_it_does_not_start_without_what_must_be_set(start_gunicorn):
+    server = start_gunicorn(**PRODUCTION | {"DJANGO_ALLOWED_HOSTS": " "})
+    assert server.process.wait(60) != 0
+    said = server.log.read_text()
+    assert "config.wsgi: DJANGO_ALLOWED_HOSTS is not set: with DEBUG off" in said
+    assert "Traceback" not in said

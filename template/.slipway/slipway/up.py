@@ -36,7 +36,8 @@ def up(arguments: list[str]) -> int:
             django_setup.require(env)
             server = _start(arguments, env, detached)
     if detached:
-        print(f"{address(env)} starts in the background. To wait until all is ready: just wait")
+        where = address(env, "web" in arguments)
+        print(f"{where} starts in the background. To wait until all is ready: just wait")
         return 0
     return _stay(server, socket)
 
@@ -51,9 +52,10 @@ def is_starting(socket: str) -> bool:
     return False
 
 
-def address(env: dict[str, str]) -> str:
-    """Return where the project's pages are."""
-    return f"http://localhost:{env.get('DJANGO_PORT') or 8000}"
+def address(env: dict[str, str], web: bool = False) -> str:
+    """Return where the project's pages are: those of `just up web` have a port of their own."""
+    port = env.get("WEB_PORT") or 8008 if web else env.get("DJANGO_PORT") or 8000
+    return f"http://localhost:{port}"
 
 
 @contextlib.contextmanager

@@ -36,7 +36,9 @@ def wait(timeout: float) -> int:
             waiting = [process for process in processes if not process.ready]
             if not waiting:
                 last = f", {' and '.join(p.name for p in late)} last" if late else ""
-                print(f"All is ready ({elapsed:.1f} s{last}): {up.address(project.environment())}")
+                web = any(p.name == "django" and p.status == "Disabled" for p in processes)
+                where = up.address(project.environment(), web)
+                print(f"All is ready ({elapsed:.1f} s{last}): {where}")
                 return 0
             for process in waiting:
                 crashes.setdefault(process.name, process.restarts)

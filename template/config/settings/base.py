@@ -27,8 +27,12 @@ if not SECRET_KEY:
 
 DJANGO_PORT = port("DJANGO_PORT", 8000)
 
-ALLOWED_HOSTS = texts("DJANGO_ALLOWED_HOSTS")
-CSRF_TRUSTED_ORIGINS = texts("DJANGO_CSRF_TRUSTED_ORIGINS")
+ALLOWED_HOSTS = texts("DJANGO_ALLOWED_HOSTS", r"\*|[\w.-]+|\[[\w:.]+\]", "a bare host name")
+if not ALLOWED_HOSTS and not DEBUG:
+    raise missing("DJANGO_ALLOWED_HOSTS", "with DEBUG off the site answers to these names only.")
+CSRF_TRUSTED_ORIGINS = texts(
+    "DJANGO_CSRF_TRUSTED_ORIGINS", r"[\w+.-]+://[^/\s]+", "of the form https://www.example.com"
+)
 if DEBUG:
     ALLOWED_HOSTS += [".localhost", "127.0.0.1", "[::1]", forwarding.host(DJANGO_PORT)]
     CSRF_TRUSTED_ORIGINS += forwarding.origins(DJANGO_PORT)
@@ -62,6 +66,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "home.health.middleware",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -72,7 +77,6 @@ MIDDLEWARE = [
 ]
 
 ROOT_URLCONF = "config.urls"
-ASGI_APPLICATION = "config.asgi.application"
 WSGI_APPLICATION = "config.wsgi.application"
 
 TEMPLATES = [
@@ -158,7 +162,6 @@ LOGOUT_REDIRECT_URL = "home"
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
-USE_TZ = True
 
 
 # Static files, and what users upload
@@ -169,7 +172,7 @@ MEDIA_URL = "media/"
 MEDIA_ROOT = DATA_DIR / "media"
 if not DEBUG:
     # The development server serves them itself.
-    MIDDLEWARE.insert(1, "whitenoise.middleware.WhiteNoiseMiddleware")
+    MIDDLEWARE.insert(2, "whitenoise.middleware.WhiteNoiseMiddleware")
     STORAGES = {
         "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
         "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
@@ -179,7 +182,7 @@ if not DEBUG:
 # Security
 
 if django.VERSION >= (6, 0):  # Django 5.2, which Python 3.11 gets, has no such policy
-    MIDDLEWARE.insert(1, "django.middleware.csp.ContentSecurityPolicyMiddleware")
+    MIDDLEWARE.insert(2, "django.middleware.csp.ContentSecurityPolicyMiddleware")
     SECURE_CSP = {
         "default-src": ["'self'"],
         "style-src": ["'self'", "'unsafe-inline'"],
@@ -190,9 +193,7 @@ if django.VERSION >= (6, 0):  # Django 5.2, which Python 3.11 gets, has no such 
         "frame-ancestors": ["'none'"],
     }
 if not DEBUG:
-    SECURE_SSL_REDIRECT = True
-    # A load balancer asks for /health/ without TLS.
-    SECURE_REDIRECT_EXEMPT = [r"^health/$"]
+    SECURE_SSL_REDIRECT = boolean("DJANGO_SSL_REDIRECT", default=True)
     SECURE_HSTS_SECONDS = 30 * 24 * 60 * 60
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True

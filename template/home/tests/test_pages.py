@@ -64,3 +64,9 @@ def test_an_error_has_a_page_that_needs_nothing_to_work(rf):
 @pytest.mark.django_db(transaction=True)
 def test_health_names_each_dependency(client):
     assert client.get(reverse("health")).json()["database"] == "ok"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_asks_for_health_by_address_is_answered_and_nobody_else(client):
+    for path, status in {"/health/live/": 200, "/health/ready/": 200, "/": 400}.items():
+        assert client.get(path, headers={"host": "10.1.2.3:8000"}).status_code == status
