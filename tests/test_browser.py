@@ -56,5 +56,9 @@ def test_staff_write_to_everybody(visitor):
     visitor("announcement")
 
 
+def test_who_forgot_the_password_gets_another(visitor):
+    visitor("password")
+
+
 def test_staff_wait_for_a_report(visitor):
     visitor("report")

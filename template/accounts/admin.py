@@ -6,8 +6,8 @@ from .models import User
 
 @admin.register(User)
 class UserAdmin(BaseUserAdmin):
-    list_display = ["email", "name", "is_staff", "date_joined"]
-    list_filter = ["is_staff", "is_active"]
+    list_display = ["email", "name", "is_staff", "email_confirmed_at", "date_joined"]
+    list_filter = ["is_staff", "is_active", ("email_confirmed_at", admin.EmptyFieldListFilter)]
     search_fields = ["email", "name"]
     ordering = ["email"]
     readonly_fields = ["date_joined", "last_login"]
@@ -17,7 +17,7 @@ class UserAdmin(BaseUserAdmin):
             "Permissions",
             {"fields": ["is_active", "is_staff", "is_superuser", "groups", "user_permissions"]},
         ),
-        ("Dates", {"fields": ["last_login", "date_joined"]}),
+        ("Dates", {"fields": ["email_confirmed_at", "last_login", "date_joined"]}),
     ]
     add_fieldsets = [
         (None, {"fields": ["email", "name", "usable_password", "password1", "password2"]})

@@ -1,7 +1,10 @@
+from typing import Any
+
 from django import forms
-from django.contrib.auth.forms import BaseUserCreationForm
+from django.contrib.auth.forms import BaseUserCreationForm, PasswordResetForm
 
 from .models import User
+from .signup import send_reset
 
 
 class SignUpForm(BaseUserCreationForm):
@@ -19,3 +22,11 @@ class SignUpForm(BaseUserCreationForm):
             "name": forms.TextInput(attrs={"autocomplete": "name", "autofocus": True}),
             "email": forms.EmailInput(attrs={"autocomplete": "email"}),
         }
+
+
+class ResetForm(PasswordResetForm):
+    """Django's, whose e-mails the outbox keeps and sends."""
+
+    def save(self, *args: Any, **options: Any) -> None:
+        for user in self.get_users(self.cleaned_data["email"]):
+            send_reset(user)

@@ -1,3 +1,4 @@
+import re
 import unicodedata
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -12,6 +13,12 @@ def validate_local_part(email: str) -> None:
     """Refuse letters that look like others before the ``@``: few mail servers take them."""
     if not email.rpartition("@")[0].isascii():
         raise ValidationError("Only plain letters can stand before the @.")
+
+
+def validate_name(name: str) -> None:
+    """Refuse what would reach others in an e-mail that greets them by it: links, a whole text."""
+    if len(name) > 60 or re.search(r"[\x00-\x1f\x7f/<>@]|\w\.\w\w", name):
+        raise ValidationError("Use up to 60 letters, and no address such as example.com.")
 
 
 class LoginField(models.EmailField):
@@ -45,7 +52,13 @@ class User(AbstractBaseUser, PermissionsMixin):
         unique=True,
         error_messages={"unique": "A user with that email address already exists."},
     )
-    name = models.CharField(max_length=150)
+    email_confirmed_at = models.DateTimeField(
+        default=timezone.now,
+        null=True,
+        blank=True,
+        help_text="Whom staff or a command creates counts as confirmed; a sign-up does not yet.",
+    )
+    name = models.CharField(max_length=150, validators=[validate_name])
     is_active = models.BooleanField("active", default=True)
     is_staff = models.BooleanField("staff", default=False, help_text="May use the admin.")
     date_joined = models.DateTimeField(default=timezone.now, editable=False)
@@ -58,3 +71,9 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.email
+
+    def confirm_email(self) -> None:
+        """Note that the user reads what the address gets; from now on it gets all e-mails."""
+        if self.email_confirmed_at is None:
+            self.email_confirmed_at = timezone.now()
+            self.save(update_fields=["email_confirmed_at"])

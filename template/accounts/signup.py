@@ -1,19 +1,22 @@
-"""Signing up: the account and the promise of its e-mails, in one transaction."""
+"""Signing up: the account and the promise of its e-mails, in one transaction. A new password."""
 
 from dataclasses import dataclass
 from datetime import timedelta
+from threading import Thread
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.dispatch import Signal
 from django.utils import timezone
 
 from outbox.delivery import State, deliver
 from outbox.promises import promise
 
-from .emails import FOLLOW_UP, WELCOME
+from .emails import FOLLOW_UP, RESET, WELCOME
 from .models import User
 
 FOLLOW_UP_AFTER = timedelta(hours=24)
+# How many e-mails for a new password go to one user in a day.
+RESETS_A_DAY = 3
 
 # Sent after the sign-up is committed, in the request, with ``user``. A receiver that hands the
 # welcome e-mail over to its backend returns True. It takes less than a second whatever state that
@@ -34,9 +37,10 @@ def sign_up(email: str, name: str, password: str) -> SignUp:
     """Create an account and promise its e-mails: a welcome now, a follow-up a day later.
 
     After the commit, hand the work over to the installed backends; without one, send the welcome
-    here. Raises `IntegrityError` if the address has an account.
+    here. Until the address is confirmed, the follow-up waits, and so does any other e-mail. Raises
+    `IntegrityError` if the address has an account.
     """
-    user = User(email=email, name=name)
+    user = User(email=email, name=name, email_confirmed_at=None)
     # Before the transaction: it takes a third of a second, and SQLite lets one write at a time.
     user.set_password(password)
     with transaction.atomic():
@@ -57,3 +61,22 @@ def _hand_over(signup: SignUp) -> None:
         signup.delayed = False
     elif not any(isinstance(answer, Exception) for answer in answers):
         signup.delayed = deliver(signup.user.pk, WELCOME).state is not State.SENT
+
+
+def send_reset(user: User) -> None:
+    """Promise the link for a new password, and send it now, up to `RESETS_A_DAY` times."""
+    now = timezone.now()
+    recent = user.emails.filter(kind=RESET, not_before__gt=now - timedelta(days=1))
+    if recent.count() >= RESETS_A_DAY:
+        return
+    reference = f"{now:%Y-%m-%d %H:%M:%S}"
+    promise([user.pk], RESET, reference=reference)
+
+    def send() -> None:
+        try:
+            deliver(user.pk, RESET, reference)
+        finally:
+            connection.close()
+
+    # Beside the request: how long a mail server takes would tell a stranger who has an account.
+    transaction.on_commit(lambda: Thread(target=send, daemon=True).start())

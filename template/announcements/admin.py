@@ -8,8 +8,8 @@ from .models import Announcement
 class AnnouncementAdmin(admin.ModelAdmin):
     """To look at. `/announcements/` makes and shows them."""
 
-    list_display = ["subject", "created_by", "created_at", "cursor", "last_user_id", "stopped_at"]
-    list_select_related = ["created_by"]
+    list_display = ["subject", "created_by", "created_at", "cursor", "stopped_by", "stopped_at"]
+    list_select_related = ["created_by", "stopped_by"]
     search_fields = ["subject", "text"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:

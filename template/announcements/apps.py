@@ -6,8 +6,9 @@ class AnnouncementsConfig(AppConfig):
 
     name = "announcements"
     title = "Announcements"
-    purpose = "an e-mail to every user (staff)"
+    purpose = "an e-mail to every user"
     url_prefix = "announcements"
+    permission = "announcements.view_announcement"
     needs = {"tasks": "add-celery"}
     bulk_emails = {"announcement": "announcements.emails.announcement"}
     schedules = {

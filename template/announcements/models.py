@@ -19,12 +19,15 @@ class AnnouncementQuerySet(models.QuerySet):
 
 
 class Announcement(models.Model):
-    """One e-mail to everybody who has an account when it is made."""
+    """One e-mail to everybody who has an account, and a confirmed address, when it is made."""
 
     subject = models.CharField(max_length=150)
     text = models.TextField()
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, editable=False
+    )
+    stopped_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     last_user_id = models.BigIntegerField(editable=False, help_text="The newest account.")
@@ -60,18 +63,17 @@ class Announcement(models.Model):
         """The users who have no row in the outbox yet."""
         if self.stopped_at:
             return User.objects.none()
-        return User.objects.filter(
-            pk__gt=self.cursor, pk__lte=self.last_user_id, is_active=True
-        ).order_by("pk")
+        users = User.objects.filter(pk__gt=self.cursor, pk__lte=self.last_user_id, is_active=True)
+        return users.exclude(email_confirmed_at=None).order_by("pk")
 
     @transaction.atomic
-    def stop(self) -> None:
+    def stop(self, by: User) -> None:
         """Take back every e-mail that has not left. Those that are being sent arrive."""
         # The lock keeps `tasks.promise` from writing further rows meanwhile.
         announcement = Announcement.objects.select_for_update().get(pk=self.pk)
         if not announcement.stopped_at:
-            announcement.stopped_at = timezone.now()
-            announcement.save(update_fields=["stopped_at"])
+            announcement.stopped_at, announcement.stopped_by = timezone.now(), by
+            announcement.save(update_fields=["stopped_at", "stopped_by"])
         promises.withdraw_all(KIND, self.reference)
 
     def progress(self) -> dict[str, int]:

@@ -1,6 +1,6 @@
 from functools import partial
 
-from django.contrib.auth.mixins import UserPassesTestMixin
+from django.contrib.auth.mixins import PermissionRequiredMixin
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.forms import ModelForm
@@ -18,27 +18,15 @@ from .models import Announcement
 from .tasks import STALLED, start
 
 
-class StaffPage(UserPassesTestMixin, View):
-    """Lets staff look, and those do something who have the permission in the admin.
-
-    Visitors come to the login page first; other users get 403.
-    """
-
-    permission = ""
-
-    def test_func(self) -> bool:
-        user = self.request.user
-        if self.request.method == "POST":
-            return user.is_staff and user.has_perm(self.permission)
-        return user.is_staff
-
-
-class AnnouncementsView(StaffPage, CreateView):
-    """The announcements so far, and a form for the next."""
+class AnnouncementsView(PermissionRequiredMixin, CreateView):
+    """The announcements so far, and a form for the next, for those who may send one."""
 
     form_class = AnnouncementForm
     template_name = "announcements/index.html"
-    permission = "announcements.add_announcement"
+
+    def get_permission_required(self) -> list[str]:
+        action = "add" if self.request.method == "POST" else "view"
+        return [f"announcements.{action}_announcement"]
 
     def form_valid(self, form: ModelForm) -> HttpResponse:
         announcement = form.instance
@@ -58,10 +46,11 @@ class AnnouncementsView(StaffPage, CreateView):
         return super().get_context_data(announcements=Announcement.objects.all()[:20], **context)
 
 
-class ProgressView(StaffPage, DetailView):
+class ProgressView(PermissionRequiredMixin, DetailView):
     """How far an announcement has come. The page asks for the progress alone until it is done."""
 
     model = Announcement
+    permission_required = "announcements.view_announcement"
 
     def get_template_names(self) -> list[str]:
         return [f"announcements/{'_progress' if HtmxDetails(self.request) else 'detail'}.html"]
@@ -79,14 +68,14 @@ class ProgressView(StaffPage, DetailView):
         )
 
 
-class StopView(StaffPage, SingleObjectMixin, View):
+class StopView(PermissionRequiredMixin, SingleObjectMixin, View):
     """Stops an announcement that is on its way."""
 
     model = Announcement
-    permission = "announcements.change_announcement"
+    permission_required = "announcements.change_announcement"
     http_method_names = ["post"]
 
     def post(self, request: HttpRequest, pk: int) -> HttpResponse:
         announcement = self.get_object()
-        announcement.stop()
+        announcement.stop(by=request.user)
         return redirect(announcement)

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def requests(request: HttpRequest) -> HttpResponse:
-    """One's own requests, for staff everybody's, and a form for the next.
+    """One's own requests, everybody's for those who may see or decide, and a form for the next.
 
     From the database alone: the page is there without Temporal too.
     """
@@ -65,7 +65,9 @@ def detail(request: HttpRequest, request_id: int) -> HttpResponse:
 
 def _visible(request: HttpRequest) -> QuerySet[ApprovalRequest]:
     approvals = ApprovalRequest.objects.select_related("requester", "decision__decided_by")
-    return approvals if request.user.is_staff else approvals.filter(requester_id=request.user.pk)
+    if may_approve(request.user) or request.user.has_perm("approvals.view_approvalrequest"):
+        return approvals
+    return approvals.filter(requester_id=request.user.pk)
 
 
 def _ask(request: HttpRequest, form: RequestForm) -> None:

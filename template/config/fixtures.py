@@ -3,11 +3,18 @@
 from collections.abc import Callable
 
 import pytest
+from django.core.cache import cache
 from pytest_django.fixtures import Settings
 
 from accounts.emails import FOLLOW_UP, WELCOME
 from accounts.models import User
 from outbox.promises import promise
+
+
+@pytest.fixture(autouse=True)
+def empty_cache() -> None:
+    """What earlier tests did counts for no limit."""
+    cache.clear()
 
 
 @pytest.fixture

@@ -28,4 +28,6 @@ for name in ("PC_SOCKET_PATH", "PC_PROC_NAME", "PC_REPLICA_NUM"):
 
 from config.settings import *  # noqa: E402, F403
 
+# So that `client.login` needs no request, and logins of many tests are not locked.
+AXES_ENABLED = False
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast

@@ -9,5 +9,6 @@ class ExportsConfig(AppConfig):
     purpose = "a long activity that shows its progress and can be cancelled (staff)"
     needs = {"workflows": "add-temporal"}
     url_prefix = "exports"
+    permission = "accounts.view_user"
     workflows = ["exports.workflow"]
     activities = ["exports.activities"]

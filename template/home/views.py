@@ -20,7 +20,12 @@ def start(request: HttpRequest) -> HttpResponse:
         "fragments": [
             app.start_page_template for app in configs if hasattr(app, "start_page_template")
         ],
-        "pages": [app for app in configs if hasattr(app, "title") and hasattr(app, "url_prefix")],
+        "pages": [
+            app
+            for app in configs
+            if hasattr(app, "title") and hasattr(app, "url_prefix")
+            if not hasattr(app, "permission") or request.user.has_perm(app.permission)
+        ],
         "mailbox": mailbox.folder(),
         "processes": _processes(),
     }

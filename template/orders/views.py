@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def orders(request: HttpRequest) -> HttpResponse:
-    """One's own orders, for staff everybody's, and a form for the next.
+    """One's own orders, with the permission to view orders everybody's, and a form for the next.
 
     From the database alone: the page is there without Temporal too.
     """
@@ -36,7 +36,7 @@ def orders(request: HttpRequest) -> HttpResponse:
         _place(request, form)
         return redirect("orders:list")
     placed = Order.objects.select_related("product", "customer")
-    if not request.user.is_staff:
+    if not request.user.has_perm("orders.view_order"):
         placed = placed.filter(customer_id=request.user.pk)
     context = {
         "form": form,

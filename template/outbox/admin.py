@@ -42,6 +42,8 @@ class EmailAdmin(admin.ModelAdmin):
             return "being sent"
         if email.unanswered >= delivery.MAX_UNANSWERED:
             return "unknown: the mail server did not answer"
+        if not email.user.email_confirmed_at and email.kind not in kinds.before_confirmation():
+            return "held until the address is confirmed"
         return "waiting"
 
     @admin.action(

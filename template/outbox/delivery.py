@@ -25,9 +25,10 @@ from smtplib import (
     SMTPResponseException,
 )
 
+from django.contrib.auth import get_user_model
 from django.core.mail import get_connection
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import F, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from . import kinds, smtp
@@ -59,7 +60,10 @@ class State(Enum):
     ALREADY_SENT = "already sent"
     # It is not due, somebody else is sending it, or an attempt failed: try again later.
     WAITING = "waiting"
-    # It was given up: the mail server refused it for good, or there is no such promise.
+    # The user has not confirmed the address: `due` has it once that is done.
+    HELD = "held"
+    # It was given up: the mail server refused it for good, the user is deactivated, or there is no
+    # such promise.
     FAILED = "failed"
     # It left, and nobody knows whether it arrived. It is not sent again.
     UNKNOWN = "unknown"
@@ -89,6 +93,8 @@ def deliver(user_id: int, kind: str, reference: str = "") -> Delivery:
     if email is None:
         return _standing(user_id, kind, reference)
     attempt = _Attempt(email, token)
+    if not email.user.is_active:
+        return attempt.give_up("The user is deactivated.")
     try:
         message = kinds.compose(email)
         message.connection = get_connection()
@@ -109,9 +115,13 @@ def deliver(user_id: int, kind: str, reference: str = "") -> Delivery:
 def due() -> QuerySet[Email]:
     """The e-mails that can be sent now, in the order in which they became due.
 
-    One of a kind that no installed app declares is not: the part that writes it may come back.
+    One of a kind that no installed app declares is not: the part that writes it may come back. Nor
+    is one to an address that its user has not confirmed, but for `kinds.before_confirmation`.
     """
+    user = get_user_model().objects.filter(pk=OuterRef("user_id"))
     return Email.objects.filter(
+        # Not a join: the UPDATE of a claim must look at the row itself once more (PostgreSQL).
+        Q(kind__in=kinds.before_confirmation()) | Exists(user.exclude(email_confirmed_at=None)),
         kind__in=kinds.all_kinds(),
         sent_at=None,
         failed_at=None,
@@ -148,13 +158,16 @@ def bring_forward(user_id: int, kind: str, reference: str = "") -> None:
 
 
 def _standing(user_id: int, kind: str, reference: str) -> Delivery:
-    email = Email.objects.filter(user_id=user_id, kind=kind, reference=reference).first()
+    emails = Email.objects.filter(user_id=user_id, kind=kind, reference=reference)
+    email = emails.select_related("user").first()
     if email and email.sent_at:
         return Delivery(State.ALREADY_SENT)
     if not email or email.failed_at or email.attempts >= MAX_ATTEMPTS:
         return Delivery(State.FAILED)
     if kind not in kinds.all_kinds():
         return Delivery(State.WAITING, retry_in=UNDECLARED)
+    if not email.user.email_confirmed_at and kind not in kinds.before_confirmation():
+        return Delivery(State.HELD)
     wait = (email.not_before - timezone.now()).total_seconds()
     if email.unanswered >= MAX_UNANSWERED and (wait <= 0 or email.claim is None):
         return Delivery(State.UNKNOWN)
@@ -183,6 +196,10 @@ class _Attempt:
     def sent(self) -> Delivery:
         self._mark(sent_at=timezone.now(), unanswered=0, error="")
         return Delivery(State.SENT)
+
+    def give_up(self, why: str) -> Delivery:
+        self._mark(failed_at=timezone.now(), error=why)
+        return Delivery(State.FAILED)
 
     def put_off(self, error: BaseException) -> Delivery:
         now, note = timezone.now(), f"{type(error).__name__}: {error}"

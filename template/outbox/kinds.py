@@ -5,6 +5,7 @@
 
 The function takes the row, an `outbox.models.Email`, and returns the subject and the text. With
 ``bulk_emails`` instead, the app sends the e-mails itself; nobody else hands them out one by one.
+Only kinds in ``emails_before_confirmation`` go to an address that its user has not confirmed.
 """
 
 from collections.abc import Callable
@@ -26,6 +27,15 @@ def bulk() -> set[str]:
 def all_kinds() -> set[str]:
     """Every kind that an installed app can write."""
     return set(_declared("emails", "bulk_emails"))
+
+
+def before_confirmation() -> set[str]:
+    """The kinds that also go to an address which its user has not confirmed."""
+    return {
+        kind
+        for app in apps.get_app_configs()
+        for kind in getattr(app, "emails_before_confirmation", [])
+    }
 
 
 def compose(email: Email) -> EmailMessage:

@@ -6,6 +6,7 @@ class ReportsConfig(AppConfig):
 
     name = "reports"
     title = "Report"
-    purpose = "a result that the page waits for (staff)"
+    purpose = "a result that the page waits for"
     url_prefix = "reports"
+    permission = "accounts.view_user"
     needs = {"tasks": "add-celery"}

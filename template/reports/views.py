@@ -4,7 +4,7 @@ from typing import Any
 from celery.result import AsyncResult
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.mixins import UserPassesTestMixin
+from django.contrib.auth.mixins import PermissionRequiredMixin
 from django.core import signing
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -20,16 +20,14 @@ from .tasks import count_by_day
 logger = logging.getLogger(__name__)
 
 
-class StaffPage(UserPassesTestMixin, TemplateView):
-    """Lets staff in. Visitors come to the login page first; other users get 403."""
-
-    def test_func(self) -> bool:
-        return self.request.user.is_staff
+# Whoever may see all users may count them.
+PERMISSION = "accounts.view_user"
 
 
-class OrderView(StaffPage):
+class OrderView(PermissionRequiredMixin, TemplateView):
     """A button that orders the report. Its page waits for it."""
 
+    permission_required = PERMISSION
     template_name = "reports/index.html"
 
     def post(self, request: HttpRequest) -> HttpResponse:
@@ -43,12 +41,14 @@ class OrderView(StaffPage):
 
 
 @method_decorator(never_cache, name="dispatch")
-class ReportView(StaffPage):
+class ReportView(PermissionRequiredMixin, TemplateView):
     """The report, once it is made. The page asks for it again and again until then.
 
     For Celery, a result that is not there yet, one that has expired, and one that nobody ordered
     are all the same. The signed token, with its time, tells them apart.
     """
+
+    permission_required = PERMISSION
 
     def get_template_names(self) -> list[str]:
         return [f"reports/{'_report' if HtmxDetails(self.request) else 'detail'}.html"]

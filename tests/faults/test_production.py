@@ -116,6 +116,28 @@ def test_error_reports_show_no_password_of_any_address(manage, debug):
     assert "hunter2" not in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("variables", "address"),
+    [
+        ({}, "https://shop.example.com"),
+        ({"DJANGO_ALLOWED_HOSTS": ".example.com,b.example.com"}, "https://example.com"),
+        (
+            {"DJANGO_ALLOWED_HOSTS": "*", "SITE_URL": "https://a.example.com/"},
+            "https://a.example.com",
+        ),
+        ({"DJANGO_DEBUG": "true", "DJANGO_PORT": "8001"}, "http://localhost:8001"),
+    ],
+)
+def test_emails_have_links_to_the_site(manage, variables, address):
+    code = "from django.conf import settings; print(settings.SITE_URL)"
+    assert manage("shell", "-v0", "-c", code, **PRODUCTION | variables).stdout == f"{address}\n"
+
+
+def test_emails_have_no_links_to_any_host(manage):
+    result = manage("check", **PRODUCTION | {"DJANGO_ALLOWED_HOSTS": "*"})
+    assert result.stderr.startswith("manage.py: SITE_URL is not set: DJANGO_ALLOWED_HOSTS names no")
+
+
 def test_debug_is_off_unless_asked_for(manage):
     code = "from django.conf import settings; print(settings.DEBUG)"
     assert manage("shell", "-v0", "-c", code, **PRODUCTION).stdout == "False\n"

@@ -1,14 +1,17 @@
+import re
+import time
 from datetime import timedelta
 
 import pytest
+from axes.models import AccessAttempt
 from django.core import mail
-from django.db import IntegrityError, connection
 from django.urls import reverse
 from django.utils import timezone
 
 from accounts.emails import FOLLOW_UP, WELCOME
 from accounts.models import User
 from accounts.signup import sign_up, user_signed_up
+from outbox.delivery import State, deliver, deliver_due
 from outbox.models import Email
 
 FORM = {
@@ -46,52 +49,6 @@ def test_the_follow_up_is_promised_for_a_day_later():
     assert follow_up.sent_at is None
 
 
-def test_a_mail_server_that_is_down_delays_the_welcome_only(client, no_backend, mail_server_down):
-    answer = client.post(reverse("accounts:signup"), FORM, follow=True)
-
-    assert answer.context["user"].is_authenticated
-    assert "your welcome e-mail follows" in answer.content.decode()
-    assert Email.objects.get(kind=WELCOME).error.startswith("ConnectionRefusedError")
-
-
-def test_an_error_of_ours_in_the_mail_does_not_undo_the_sign_up(client, no_backend, monkeypatch):
-    monkeypatch.setattr("accounts.emails.welcome", lambda email: 1 / 0)
-
-    answer = client.post(reverse("accounts:signup"), FORM, follow=True)
-
-    assert answer.context["user"].is_authenticated
-    assert "your welcome e-mail follows" in answer.content.decode()
-    assert Email.objects.get(kind=WELCOME).error == "ZeroDivisionError: division by zero"
-
-
-def test_a_backend_is_told_after_the_commit_and_may_fail(client):
-    told = []
-
-    def fail(user, **kwargs):
-        told.append(user.email)
-        raise ConnectionError("the broker is down")
-
-    user_signed_up.connect(fail)
-    try:
-        answer = client.post(reverse("accounts:signup"), FORM, follow=True)
-    finally:
-        user_signed_up.disconnect(fail)
-
-    assert told == ["ada@example.com"]
-    assert "your welcome e-mail follows" in answer.content.decode()
-    assert User.objects.filter(email="ada@example.com").exists()
-    assert mail.outbox == []  # the backend's sweep sends it, not the request
-
-
-def test_one_backend_that_takes_the_welcome_is_enough(client, no_backend):
-    no_backend += [(None, True), (None, ConnectionError("the other one is down"))]
-
-    answer = client.post(reverse("accounts:signup"), FORM, follow=True)
-
-    assert "is on its way" in answer.content.decode()
-    assert mail.outbox == []  # it was handed over
-
-
 def test_an_address_has_one_account_in_any_mix_of_cases(client):
     client.post(reverse("accounts:signup"), FORM)
     client.logout()
@@ -119,47 +76,6 @@ def test_log_in_and_out(client):
     assert not answer.context["user"].is_authenticated
 
 
-@pytest.mark.parametrize("lookalike", ["adm\u0131n@example.com", "admi\u207f@example.com"])
-def test_an_address_that_only_looks_like_another_is_refused(client, lookalike):
-    """`\u0131` is an i without its dot, which some databases take for one."""
-    sign_up("admin@example.com", "Admin", "difference-engine")
-
-    answer = client.post(reverse("accounts:signup"), FORM | {"email": lookalike})
-
-    assert answer.context["form"].errors["email"]
-    assert User.objects.count() == 1
-    assert client.login(username="ADMIN@example.com", password="difference-engine")
-
-
-def test_an_address_is_written_in_one_form_whoever_writes_it(client):
-    user = sign_up("Ada@Example.com", "Ada", "difference-engine").user
-    assert User.objects.get(email="ADA@example.COM") == user
-    User.objects.filter(pk=user.pk).update(email="Grace@Example.com")
-    assert User.objects.values_list("email", flat=True).get() == "grace@example.com"
-    with pytest.raises(IntegrityError):
-        User.objects.bulk_create([User(email="GRACE@example.com", name="Grace")])
-
-
-def test_a_slow_password_hash_does_not_keep_others_from_writing(monkeypatch):
-    def look(user, password):
-        assert not connection.in_atomic_block
-        set_password(user, password)
-
-    set_password = User.set_password
-    monkeypatch.setattr(User, "set_password", look)
-    sign_up("ada@example.com", "Ada", "difference-engine")
-
-
-def test_every_admin_page_opens(admin_client):
-    user = User.objects.create_user("ada@example.com", name="Ada")
-    for page in [
-        reverse("admin:accounts_user_changelist"),
-        reverse("admin:accounts_user_add"),
-        reverse("admin:accounts_user_change", args=[user.pk]),
-    ]:
-        assert admin_client.get(page).status_code == 200
-
-
 def test_staff_create_a_user_who_can_log_in(admin_client, client):
     admin_client.post(
         reverse("admin:accounts_user_add"),
@@ -172,3 +88,76 @@ def test_staff_create_a_user_who_can_log_in(admin_client, client):
         },
     )
     assert client.login(username="grace@example.com", password="nanosecond-wire")
+
+
+def link_in(message) -> str:
+    """The path of the link in an e-mail."""
+    return re.search(r"http://localhost:\d+(/\S+)", message.body)[1]
+
+
+def wait_until(condition) -> None:
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_an_address_is_confirmed_by_a_button_before_other_mail_goes_there(client, no_backend):
+    page = client.post(reverse("accounts:signup"), FORM, follow=True).content.decode()
+    assert "Until then, you get no other." in page
+    user = User.objects.get()
+    Email.objects.filter(kind=FOLLOW_UP).update(not_before=timezone.now())
+    assert deliver(user.pk, FOLLOW_UP).state is State.HELD
+    assert deliver_due() == 0
+
+    link = link_in(mail.outbox[0])
+    for look in (client.get, client.head):  # as a program does that looks into e-mails
+        assert look(link).status_code == 200
+    assert deliver_due() == 0
+
+    for _ in range(2):
+        page = client.post(link, follow=True).content.decode()
+        assert "ada@example.com is confirmed" in page
+    assert "Until then, you get no other." not in page
+    assert deliver_due() == 1
+
+
+def test_who_forgot_the_password_chooses_another_by_a_link(client, no_backend):
+    client.post(reverse("accounts:signup"), FORM)
+    client.logout()
+    reset = reverse("accounts:reset")
+    known = client.post(reset, {"email": "ADA@example.com"}, follow=True).content.decode()
+    wait_until(lambda: len(mail.outbox) == 2)
+    assert mail.outbox[1].to == ["ada@example.com"]
+    unknown = client.post(reset, {"email": "nobody@example.com"}, follow=True).content.decode()
+    assert "an e-mail with a link is on its way" in known
+    assert re.sub(r"\w{64}", "", known) == re.sub(r"\w{64}", "", unknown)  # but for CSRF tokens
+
+    link = link_in(mail.outbox[1])
+    form = client.get(link, follow=True).redirect_chain[-1][0]
+    passwords = {"new_password1": "analytical-engine", "new_password2": "analytical-engine"}
+    assert "Your password is changed" in client.post(form, passwords, follow=True).content.decode()
+    assert client.login(username="ada@example.com", password="analytical-engine")
+    assert User.objects.get().email_confirmed_at  # who has the link reads the mail
+    assert "of no use any more" in client.get(link, follow=True).content.decode()
+
+
+def log_in(client, password, email="ada@example.com", address="192.0.2.1") -> int:
+    form = {"username": email, "password": password}
+    return client.post(reverse("accounts:login"), form, REMOTE_ADDR=address).status_code
+
+
+def test_a_login_that_is_guessed_at_is_locked(client, user, settings):
+    settings.AXES_ENABLED = True
+    guesses = ["ada@example.com", "ADA@example.com", "Ada@Example.com", "ada@example.com"]
+    assert [log_in(client, "guess", email) for email in guesses] == [200] * 4
+    assert log_in(client, "guess") == 429
+    for page in ("accounts:login", "admin:login"):
+        form = {"username": "aDa@example.com", "password": "difference-engine"}
+        answer = client.post(reverse(page), form, REMOTE_ADDR="192.0.2.1")
+        assert answer.status_code == 429
+        assert "Try again in an hour" in answer.content.decode()
+    assert log_in(client, "difference-engine", address="192.0.2.2") == 302  # its owner, elsewhere
+
+    AccessAttempt.objects.update(attempt_time=timezone.now() - timedelta(minutes=61))
+    assert log_in(client, "difference-engine") == 302

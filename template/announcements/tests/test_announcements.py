@@ -53,15 +53,18 @@ def let_time_pass(**time: int) -> None:
     Email.objects.filter(sent_at=None).update(not_before=past)
 
 
-def test_every_active_user_gets_one(admin_client: Client, run_at_once, small_steps):
+def test_every_active_user_with_a_confirmed_address_gets_one(
+    admin_client: Client, run_at_once, small_steps
+):
     create_users(9)
     User.objects.filter(email="3@example.com").update(is_active=False)
+    User.objects.filter(email="4@example.com").update(email_confirmed_at=None)
 
     answer = admin_client.post(reverse("announcements:index"), FORM)
     User.objects.create_user("late@example.com", name="Late")
     continue_announcements()
 
-    everybody = [f"{n}@example.com" for n in range(9) if n != 3] + ["admin@example.com"]
+    everybody = [f"{n}@example.com" for n in range(9) if n not in (3, 4)] + ["admin@example.com"]
     assert recipients() == sorted(everybody)
     assert mail.outbox[0].subject == "We move"
     assert "On Friday." in mail.outbox[0].body
@@ -114,22 +117,30 @@ def test_it_can_be_stopped(admin_client: Client, run_at_once, small_steps, monke
     assert "hx-get" not in page
 
 
-def test_staff_need_a_permission_each(client: Client):
-    staff = User.objects.create_user("grace@example.com", name="Grace", is_staff=True)
+def test_each_action_takes_its_permission_and_shows_who_did_it(client: Client, staff: User):
     client.force_login(staff)
     announcement = announce()
+    page = announcement.get_absolute_url()
     make = reverse("announcements:index")
     stop = reverse("announcements:stop", args=[announcement.pk])
-    assert "Send to everybody" not in client.get(make).content.decode()
-    assert "Stop</button>" not in client.get(announcement.get_absolute_url()).content.decode()
-    assert client.post(make, FORM).status_code == client.post(stop).status_code == 403
-
-    for codename, answers in [("add", (302, 403)), ("change", (403, 302))]:
-        permission = Permission.objects.get(codename=f"{codename}_announcement")
-        staff.user_permissions.set([permission])
-        assert (client.post(make, FORM).status_code, client.post(stop).status_code) == answers
-    assert client.get(stop).status_code == 405
+    allowed = {None: (403, 403, 403), "view": (200, 403, 403)}
+    allowed |= {"add": (403, 302, 403), "change": (403, 403, 302)}
+    for action, answers in allowed.items():
+        staff.user_permissions.set(Permission.objects.filter(codename=f"{action}_announcement"))
+        assert (make in client.get("/").content.decode()) == (action == "view")
+        asked = (client.get(make), client.post(make, FORM), client.post(stop))
+        assert tuple(answer.status_code for answer in asked) == answers
+        if action == "view":
+            assert "Send to everybody" not in client.get(make).content.decode()
+            assert "Stop</button>" not in client.get(page).content.decode()
     assert Announcement.objects.count() == 2
+
+    User.objects.update(is_superuser=True)
+    assert client.get(stop).status_code == 405
+    assert f"by {staff}" in client.get(page).content.decode()
+    listed = client.get(reverse("admin:announcements_announcement_changelist")).content.decode()
+    assert f'field-created_by nowrap">{staff}' in listed
+    assert f'field-stopped_by nowrap">{staff}' in listed
 
 
 def test_others_may_not(client: Client):
@@ -200,6 +211,17 @@ def test_a_slow_mail_server_ends_a_batch(run_at_once, small_steps, monkeypatch):
     let_time_pass(minutes=4)
     continue_announcements()
     assert recipients() == ["0@example.com", "1@example.com"]
+
+
+def test_who_is_deactivated_meanwhile_gets_none(run_at_once, small_steps):
+    create_users(2)
+    announcement = announce()
+    users = User.objects.values_list("pk", flat=True)
+    promise_emails(users, KIND, reference=announcement.reference)
+    User.objects.filter(email="0@example.com").update(is_active=False)
+    send_batch(announcement.reference, 0, announcement.last_user_id)
+    assert recipients() == ["1@example.com"]
+    assert announcement.progress()["failed"] == 1
 
 
 def test_repeated_steps_send_nothing_twice(run_at_once, small_steps):

@@ -93,8 +93,10 @@ def test_who_is_not_staff_may_not_decide(workers, client, request_):
     assert request_.state == "waiting"
 
 
-def test_staff_see_it_and_decide_only_with_the_permission(workers, client, request_, staff):
+def test_to_see_it_and_to_decide_take_a_permission_each(workers, client, request_, staff):
     start_approval(request_)
+    assert post_decision(client, staff, request_, "approve").status_code == 404
+    staff.user_permissions.add(Permission.objects.get(codename="view_approvalrequest"))
     assert post_decision(client, staff, request_, "approve").status_code == 403
     page = client.get(reverse("approvals:detail", args=[request_.pk])).content.decode()
     assert "A new chair" in page

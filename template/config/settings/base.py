@@ -1,5 +1,6 @@
 """The project's own settings. Each reads its variable; `.env.example` documents them."""
 
+from datetime import timedelta
 from urllib.parse import quote
 
 import django
@@ -40,6 +41,12 @@ if DEBUG:
     SESSION_COOKIE_NAME = f"sessionid-{DJANGO_PORT}"
     CSRF_COOKIE_NAME = f"csrftoken-{DJANGO_PORT}"
 
+# Where users reach the site: for links in e-mails.
+_host = forwarding.address(DJANGO_PORT) if DEBUG else "https://" + "".join(ALLOWED_HOSTS[:1])
+SITE_URL = url("SITE_URL", _host.replace("//.", "//"), schemes=("http", "https")).rstrip("/")
+if "*" in SITE_URL:
+    raise missing("SITE_URL", "DJANGO_ALLOWED_HOSTS names no host for the links in e-mails.")
+
 # Where this machine keeps its state: the database, mails, logs.
 DATA_DIR = BASE_DIR / text("DATA_DIR", ".data")
 if DEBUG:
@@ -62,6 +69,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "axes",
     "django_htmx",
 ]
 
@@ -74,6 +82,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -153,6 +162,23 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+# A login that is guessed at is locked for an hour, for the address that guesses it; after many more
+# guesses, for all of them: `accounts.views.lock_by`.
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(hours=1)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_LOCKOUT_PARAMETERS = "accounts.views.lock_by"
+AXES_USERNAME_FORM_FIELD = "username"
+AXES_USERNAME_CALLABLE = "accounts.views.login_name"
+AXES_CLIENT_IP_CALLABLE = "accounts.views.client_address"
+AXES_LOCKOUT_CALLABLE = "accounts.views.too_many"
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = False
 LOGIN_URL = "accounts:login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "home"
@@ -216,4 +242,5 @@ LOGGING = {
     "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {"axes": {"level": "WARNING"}},  # not several lines for each login
 }

@@ -1,15 +1,10 @@
 """What `outbox.delivery` promises: none lost, none doubled."""
 
 from datetime import timedelta
-from itertools import pairwise
-from smtplib import SMTPDataError, SMTPRecipientsRefused, SMTPServerDisconnected
 
 import pytest
-from django.apps import apps
 from django.core import mail
-from django.core.mail import EmailMessage
 from django.core.management import call_command
-from django.db import transaction
 from django.utils import timezone
 
 from accounts.emails import FOLLOW_UP, WELCOME
@@ -17,7 +12,6 @@ from accounts.models import User
 from outbox import delivery
 from outbox.delivery import State
 from outbox.models import Email
-from outbox.promises import promise
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -30,21 +24,6 @@ def user():
 @pytest.fixture
 def welcome(user):
     return Email.objects.create(user=user, kind=WELCOME)
-
-
-@pytest.fixture
-def mail_server(monkeypatch):
-    """A mail server that answers each message with the next of these errors, then accepts."""
-    errors = []
-    send = EmailMessage.send
-
-    def answer(message, *args, **kwargs):
-        if errors:
-            raise errors.pop(0)
-        return send(message, *args, **kwargs)
-
-    monkeypatch.setattr(EmailMessage, "send", answer)
-    return errors
 
 
 def test_a_second_delivery_sends_nothing(user, welcome):
@@ -62,138 +41,6 @@ def test_an_email_is_not_sent_before_it_is_due(user):
     assert result.state is State.WAITING
     assert 3500 < result.retry_in <= 3600
     assert mail.outbox == []
-
-
-def test_bringing_forward_makes_it_due(user):
-    later = timezone.now() + timedelta(hours=1)
-    Email.objects.create(user=user, kind=FOLLOW_UP, not_before=later)
-
-    delivery.bring_forward(user.pk, FOLLOW_UP)
-
-    assert delivery.deliver(user.pk, FOLLOW_UP).state is State.SENT
-
-
-def test_a_refusal_that_passes_is_tried_again_later_and_later(user, welcome, mail_server):
-    waits = []
-    for _ in range(4):
-        mail_server.append(SMTPServerDisconnected("try later"))
-        waits.append(delivery.deliver(user.pk, WELCOME).retry_in)
-        Email.objects.update(not_before=timezone.now())
-
-    assert waits[0] < 20
-    assert all(later > earlier for earlier, later in pairwise(waits))
-    assert delivery.deliver(user.pk, WELCOME).state is State.SENT
-    welcome.refresh_from_db()
-    assert welcome.error == ""
-
-
-@pytest.mark.parametrize(
-    "refusal",
-    [
-        SMTPRecipientsRefused({"ada@example.com": (550, b"no such user")}),
-        SMTPDataError(554, b"rejected"),
-    ],
-)
-def test_a_refusal_for_good_is_final(user, welcome, mail_server, refusal):
-    mail_server.append(refusal)
-
-    assert delivery.deliver(user.pk, WELCOME).state is State.FAILED
-    assert delivery.deliver(user.pk, WELCOME).state is State.FAILED
-    assert mail.outbox == []
-    welcome.refresh_from_db()
-    assert welcome.error.startswith(type(refusal).__name__)
-
-
-def test_it_gives_up_in_the_end(user, welcome, mail_server):
-    Email.objects.update(attempts=delivery.MAX_ATTEMPTS - 1)
-    mail_server.append(SMTPServerDisconnected("still down"))
-
-    assert delivery.deliver(user.pk, WELCOME).state is State.FAILED
-    assert not delivery.due().exists()
-
-
-def break_down(email):
-    raise ZeroDivisionError("division by zero")
-
-
-def good_news(email):
-    return f"News {email.reference}", "There is some."
-
-
-@pytest.fixture
-def declare(monkeypatch):
-    """Declares kinds of e-mail, as an app does in its config."""
-
-    def declare(**emails):
-        config = apps.get_app_config("outbox")
-        paths = {kind: f"{__name__}.{writer.__name__}" for kind, writer in emails.items()}
-        monkeypatch.setattr(config, "emails", paths, raising=False)
-
-    return declare
-
-
-def test_an_error_of_ours_is_raised_and_the_email_kept(user, declare):
-    declare(broken=break_down)
-    promise([user.pk], "broken")
-
-    with pytest.raises(ZeroDivisionError):
-        delivery.deliver(user.pk, "broken")
-
-    assert Email.objects.get().error == "ZeroDivisionError: division by zero"
-    assert delivery.deliver(user.pk, "broken").state is State.WAITING
-
-
-def test_one_that_cannot_be_written_does_not_hold_up_the_others(user, declare):
-    declare(broken=break_down, news=good_news)
-    promise([user.pk], "broken")
-    promise([user.pk], "news", reference="42")
-
-    assert delivery.deliver_due() == 1
-
-    assert [m.subject for m in mail.outbox] == ["News 42"]
-    assert Email.objects.get(kind="broken").error == "ZeroDivisionError: division by zero"
-
-
-def test_a_kind_that_no_app_declares_waits_until_one_does(user, declare):
-    Email.objects.create(user=user, kind="news", reference="42")
-
-    assert delivery.deliver_due() == 0
-    assert delivery.deliver(user.pk, "news", "42").state is State.WAITING
-    assert Email.objects.get().attempts == 0
-
-    declare(news=good_news)
-    assert delivery.deliver_due() == 1
-
-
-def test_an_email_has_a_reference_of_its_own(user, declare):
-    declare(news=good_news)
-    promise([user.pk], "news", reference="1")
-    promise([user.pk], "news", reference="2")
-
-    assert delivery.deliver(user.pk, "news", "2").state is State.SENT
-    assert delivery.deliver(user.pk, "news", "3").state is State.FAILED
-    assert delivery.deliver(user.pk, "news").state is State.FAILED
-    assert [m.subject for m in mail.outbox] == ["News 2"]
-
-
-def test_a_promise_that_was_never_given_fails(user):
-    assert delivery.deliver(user.pk, WELCOME).state is State.FAILED
-
-
-def test_a_delivery_inside_a_transaction_is_refused(user, welcome):
-    with pytest.raises(RuntimeError), transaction.atomic():
-        delivery.deliver(user.pk, WELCOME)
-    assert mail.outbox == []
-
-
-def test_each_copy_of_an_email_has_the_same_message_id(user, welcome):
-    delivery.deliver(user.pk, WELCOME)
-    # As a kill between the mail server's accept and the mark leaves it.
-    Email.objects.update(sent_at=None, not_before=timezone.now())
-    delivery.deliver(user.pk, WELCOME)
-
-    first, second = (message.extra_headers["Message-ID"] for message in mail.outbox)
-    assert first == second
 
 
 def test_the_command_sends_what_is_due(user, welcome, capsys):
