@@ -40,7 +40,7 @@ def test_the_port_that_it_proposes_is_free(project):
 
 
 def test_a_malformed_port_is_named_with_the_accepted_form(project):
-    for wrong in ("http", "0", "70000", "80 ", "٨٠"):
+    for wrong in ("http", "0", "08000", "70000", "80 ", "٨٠"):
         said = project.refused("up", "-D", WEB_PORT=wrong)
         assert f"WEB_PORT={wrong} is not a port" in said
         assert "1 to 65535" in said
@@ -79,6 +79,22 @@ def test_a_second_worktree_gets_ports_of_its_own_and_keeps_them(make_project):
     assert "which gets" not in worktree.ok("up", "-D")
     assert not ports.is_free(port) or worktree.ok("wait")
     assert ports.is_free(shop.port)
+
+
+def test_two_that_start_at_the_same_time_get_different_ports(make_project):
+    """Also where the first one does not listen yet when the second one looks."""
+    shop, worktree = make_project("shop"), make_project("worktree")
+    for project in (shop, worktree):
+        project.services(
+            WEB.replace("8000", str(shop.port)).replace("exec python -u", "sleep 2; exec python -u")
+        )
+        del project.env["WEB_PORT"]
+        project.ok("setup")
+    assert "which gets" not in shop.ok("up", "-D")
+    assert "which gets" in worktree.ok("up", "-D")
+    for project in (shop, worktree):
+        project.ok("wait")
+        assert project.status()["web"]["restarts"] == 0
 
 
 @pytest.mark.parametrize("why", ["it is set", "it is set in .env", "in a container", "a stranger"])

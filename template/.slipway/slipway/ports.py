@@ -6,12 +6,11 @@ import fcntl
 import os
 import re
 import socket
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from slipway import Problem, dotenv, system
+from slipway import Problem, client, dotenv, system
 from slipway.project import ROOT, service_files
 
 _DECLARATION = re.compile(r"\$\{(\w*PORT):-(\d+)\}")
@@ -37,7 +36,7 @@ def declared(env: dict[str, str]) -> list[Port]:
     for file in service_files():
         for variable, default in _DECLARATION.findall(file.read_text()):
             value = env.get(variable) or default
-            if re.fullmatch(r"[0-9]{1,5}", value) and 1 <= int(value) <= 65535:
+            if re.fullmatch(r"[1-9][0-9]{0,4}", value) and int(value) <= 65535:
                 ports[variable] = Port(variable, int(value), file.stem)
             else:
                 bad.append(f"{variable}={value} is not a port: a number from 1 to 65535 is needed.")
@@ -78,39 +77,41 @@ def chosen(env: dict[str, str]) -> Iterator[None]:
     Where the stack of another folder has one, such as a second worktree's, ports ten or more higher
     are taken and kept in `ports.env`. Raises `Problem` if anybody else has one.
     """
-    with open(Path(env["PC_SOCKET_PATH"]).with_name("ports.lock"), "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print("Another stack of this machine is starting. Waiting.", file=sys.stderr)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    socket_path = Path(env["PC_SOCKET_PATH"])
+    with socket_path.with_name("ports.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # a second, where another stack starts
         ports = declared(env)
-        taken = [port for port in ports if not is_free(port.number)]
+        others = _of_other_stacks(socket_path)
+        taken = [p for p in ports if p.number in others or not is_free(p.number)]
         explicit = dotenv.read(ROOT / ".env") | os.environ
         fixed = {name for name, value in explicit.items() if value}
         # A container forwards the ports that devcontainer.json names.
         in_container = {"REMOTE_CONTAINERS", "CODESPACES"} & os.environ.keys()
-        if taken and (in_container or any(p.variable in fixed or _by_stranger(p) for p in taken)):
+        if any(in_container or p.variable in fixed or p.number not in others for p in taken):
             raise Problem("\n".join(describe_taken(port, ports) for port in taken))
         if taken:
-            _move(ports, fixed, env)
+            _move(ports, fixed, others, env)
+        numbers = " ".join(str(port.number) for port in declared(env))
+        socket_path.with_suffix(".ports").write_text(numbers)
         yield
 
 
-def _by_stranger(port: Port) -> bool:
-    """Whether something has the port that is no process of a stack."""
-    return system.variable(system.listener(port.number) or 0, "PC_SOCKET_PATH") is None
+def _of_other_stacks(socket_path: Path) -> set[int]:
+    """Return the ports of the other stacks of this machine, also where nothing listens yet."""
+    others = {file for file in socket_path.parent.glob("*.ports") if file.stem != socket_path.stem}
+    running = [file for file in others if client.processes(file.with_suffix(".sock")) is not None]
+    return {int(number) for file in running for number in file.read_text().split()}
 
 
-def _move(ports: list[Port], fixed: set[str], env: dict[str, str]) -> None:
+def _move(ports: list[Port], fixed: set[str], others: set[int], env: dict[str, str]) -> None:
     for step in range(10, 1000, 10):
         numbers = {p.variable: p.number + step * (p.variable not in fixed) for p in ports}
-        if len({*numbers.values()}) == len(ports) and all(map(is_free, numbers.values())):
+        wanted = {*numbers.values()}
+        if len(wanted) == len(ports) and not wanted & others and all(map(is_free, wanted)):
             break
     values = {name: str(number) for name, number in numbers.items() if name not in fixed}
     env |= values
     said = [f"{name}={value}" for name, value in values.items()]
-    Path(env["DATA_DIR"]).mkdir(parents=True, exist_ok=True)
     Path(env["DATA_DIR"], "ports.env").write_text("\n".join([*said, ""]))
     print(f"Another folder's stack has the ports of this one, which gets: {' '.join(said)}")
 
@@ -133,4 +134,4 @@ def _free_near(number: int, ports: list[Port]) -> int:
 def holder(number: int) -> str:
     """Describe the process that listens on this port, as far as the system tells us."""
     pid = system.listener(number)
-    return "a process of another user" if pid is None else system.describe(pid)
+    return system.describe(pid) if pid else "another user, or by a stack that is starting"

@@ -30,16 +30,6 @@ def command(pid: int) -> str:
     return _output("ps", "-ww", "-o", "command=", "-p", str(pid)).strip()
 
 
-def variable(pid: int, name: str) -> str | None:
-    """Return a variable of a process's environment, if it has it and we may know it."""
-    entries: list[str] = []
-    if not HAS_PROC:
-        entries = _output("ps", "-Eww", "-o", "command=", "-p", str(pid)).split()
-    with contextlib.suppress(OSError):
-        entries += (PROC / str(pid) / "environ").read_text(errors="replace").split("\0")
-    return next((e.removeprefix(f"{name}=") for e in entries if e.startswith(f"{name}=")), None)
-
-
 def listener(port: int) -> int | None:
     """Return the process that listens on this TCP port, if we may know it."""
     if not HAS_PROC:
