@@ -2,17 +2,19 @@
 
 import math
 import re
+from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import environ
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.validators import validate_email
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
 # The environment beats .env. The file is for development; production sets real variables.
-env.read_env(BASE_DIR / ".env", parse_comments=True)
+env.read_env(BASE_DIR / ".env", parse_comments=True, encoding="utf-8-sig")
 # The ports that `just up` has chosen beside another folder's stack.
 env.read_env(BASE_DIR / (env.str("DATA_DIR", "") or ".data") / "ports.env")
 
@@ -57,9 +59,19 @@ def number(name: str, default: float, minimum: float = 0) -> float:
 def port(name: str, default: int) -> int:
     """A TCP port, from 1 to 65535."""
     value = text(name) or str(default)
-    if not re.fullmatch(r"[0-9]{1,5}", value) or not 1 <= int(value) <= 65535:
+    if not re.fullmatch(r"[1-9][0-9]{0,4}", value) or int(value) > 65535:
         raise malformed(name, value, "a port from 1 to 65535")
     return int(value)
+
+
+def email(name: str, default: str) -> str:
+    """An e-mail address, perhaps with a name: ``Shop <noreply@example.com>``."""
+    value = text(name, default)
+    try:
+        validate_email(parseaddr(value)[1])
+    except ValidationError:
+        raise malformed(name, value, "an e-mail address") from None
+    return value
 
 
 def url(name: str, default: str, schemes: tuple[str, ...]) -> str:

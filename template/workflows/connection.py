@@ -11,7 +11,7 @@ from temporalio.envconfig import ClientConfig, ClientConnectConfig
 
 from config.env import boolean, malformed
 
-_ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
+_ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([1-9][0-9]{0,4})")
 
 # How the SDK writes the server's answer into the text of its error.
 _STATUS = re.compile(r'code: (?P<code>\w+), message: "(?P<message>[^"]*)"')
@@ -42,6 +42,9 @@ def connect_options(default_address: str) -> ClientConnectConfig:
     except (OSError, RuntimeError, ValueError) as error:
         names = ", ".join(sorted(file_asked_for or variables.keys()))
         raise malformed(names, "…", f"a configuration that Temporal's SDK reads: {error}") from None
+    if "target_host" not in options and (options.get("api_key") or options.get("tls")):
+        why = "set: an API key or TLS is, which the development server does not know"
+        raise malformed("TEMPORAL_ADDRESS", "", why)
     options.setdefault("target_host", default_address)
     options.setdefault("namespace", "default")
     return options
@@ -67,5 +70,7 @@ def _check(name: str, value: str) -> None:
         match = _ADDRESS.fullmatch(value)
         if not match or not 1 <= int(match[1]) <= 65535:
             raise malformed(name, value, "a host and a port such as 127.0.0.1:7233")
+    elif name == "TEMPORAL_NAMESPACE" and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", value):
+        raise malformed(name, value, "a name of letters, digits, dots, hyphens and underscores")
     elif (name == "TEMPORAL_CONFIG_FILE" or name.endswith("_PATH")) and not Path(value).is_file():
         raise malformed(name, value, "a file that exists")

@@ -39,7 +39,7 @@ WEB = """\
     availability: {restart: always, backoff_seconds: 1}
     readiness_probe:
       exec: {command: "exec python -IS .slipway/ready.py http ${WEB_PORT:-8000} /"}
-      period_seconds: 15
+      period_seconds: 5
       timeout_seconds: 15
       failure_threshold: 1000000
     shutdown: {timeout_seconds: 10}
@@ -58,7 +58,7 @@ WORKER = """\
     readiness_probe:
       exec:
         command: exec python -IS .slipway/ready.py heartbeat .data/run/worker.$$PC_REPLICA_NUM
-      period_seconds: 15
+      period_seconds: 5
       timeout_seconds: 15
       failure_threshold: 1000000
     shutdown: {timeout_seconds: 10}

@@ -97,6 +97,12 @@ def test_bad_input_is_named(project):
     assert "in .env: WEB_PORT=" in said
 
 
+def test_a_data_folder_that_cannot_be_used_is_named(project):
+    project.write("data", "a file")
+    said = project.refused("doctor", DATA_DIR="data")
+    assert f"!!   DATA_DIR={project.root / 'data'} cannot be used" in said
+
+
 def test_a_misspelt_variable_is_named(project):
     project.write(".env.example", "# Where it listens.\n# SHOP_PORT=1\n")
     project.write("tasks/.env.example", "# QUEUE=\n")

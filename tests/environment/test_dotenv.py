@@ -25,6 +25,15 @@ def test_dotenv_counts(project):
     assert not ports.is_free(project.port)
 
 
+def test_a_mark_at_the_beginning_is_no_part_of_it(project):
+    """As some editors on Windows write it."""
+    project.write(".env", f"\ufeffWEB_PORT={project.port}\n")
+    del project.env["WEB_PORT"]
+    project.ok("up", "-D")
+    project.ok("wait")
+    assert not ports.is_free(project.port)
+
+
 def test_a_malformed_line_of_dotenv_is_named(project):
     project.write(".env", "GOOD=1\nEMAIL FROM me\nNAME=two words\n")
     said = project.refused("up", "-D")
@@ -59,6 +68,7 @@ READ_ALIKE = [
     ("A='$HOME ${HOME}'", "$HOME ${HOME}"),
     ("A=Grüße", "Grüße"),
     ("A=1\nA=2", "2"),
+    ("\ufeffA=1", "1"),  # a mark of the encoding
     ("# A=0\n\n  # indented\nA=1", "1"),
 ]
 REFUSED = [
@@ -83,7 +93,8 @@ REFUSED = [
 
 
 def test_django_reads_it_with_comments():
-    assert 'env.read_env(BASE_DIR / ".env", parse_comments=True)' in ENV.read_text()
+    read = 'env.read_env(BASE_DIR / ".env", parse_comments=True, encoding="utf-8-sig")'
+    assert read in ENV.read_text()
 
 
 @pytest.mark.parametrize(("lines", "value"), READ_ALIKE)
@@ -94,7 +105,7 @@ def test_django_reads_alike(lines, value, tmp_path, monkeypatch):
     assert dotenv.read(file)["A"] == value
 
     monkeypatch.setattr(environ.Env, "ENVIRON", {})
-    environ.Env.read_env(file, parse_comments=True)
+    environ.Env.read_env(file, parse_comments=True, encoding="utf-8-sig")
     django = environ.Env.ENVIRON["A"]
     # Blanks around a value without quotes are left to the helpers of config/env.py.
     assert (django if "='" in lines or '="' in lines else django.strip()) == value

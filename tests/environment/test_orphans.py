@@ -31,6 +31,19 @@ def test_down_ends_what_is_left(project):
     assert ports.is_free(project.port)
 
 
+def test_status_does_not_say_that_nothing_runs(project):
+    project.ok("up", "-D")
+    project.ok("wait")
+    orphan = project.pid("http.server")
+    project.kill_server()
+    for command in (["status"], ["wait"], ["restart", "web"]):
+        said = project.refused(*command)
+        assert f"pid {orphan}" in said
+        assert "just down" in said
+    project.ok("down")
+    assert "Nothing runs" in project.refused("status")
+
+
 def test_doctor_names_what_is_left(project):
     project.ok("up", "-D")
     project.ok("wait")

@@ -1,11 +1,21 @@
 """Starting and stopping, and what may be in the way."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
-from environment.small_project import WEB, wait_for
+import pytest
+
+from environment.small_project import UV, WEB, wait_for
 from slipway import ports
+
+# Has every program of Python's see a disk that is full.
+FULL = """\
+import shutil
+
+shutil.disk_usage = lambda _: shutil._ntuple_diskusage(1 << 40, 1 << 40, 3 << 20)
+"""
 
 
 def test_from_up_to_down_and_nothing_is_left(project):
@@ -158,6 +168,80 @@ def test_a_data_folder_that_cannot_be_written_is_named(project):
     project.write("data", "a file")
     said = project.refused("up", "-D", DATA_DIR="data")
     assert f"DATA_DIR={project.root / 'data'} cannot be used" in said
+
+
+def test_what_process_compose_said_before_is_not_shown(project):
+    project.write(".data/logs/process-compose.log", "FTL of another day\n")
+    project.services(WEB + "  broken: [\n")
+    said = project.refused("up", "-D")
+    assert "app.yaml" in said
+    assert "another day" not in said
+
+
+def without_rights(project, *arguments: str) -> str:
+    """Run a command that must fail, as somebody to whom read-only files are read-only."""
+    command = ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--"]
+    done = subprocess.run(
+        [*command, *project.command(*arguments)],
+        cwd=project.root,
+        env=project.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 1, done.stdout
+    return done.stdout
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="unshare is on Linux only.")
+@pytest.mark.parametrize("folder", [".data", ".data/logs"])
+def test_a_read_only_data_folder_is_named(project, folder):
+    project.ok("setup")
+    project.write(".data/logs/process-compose.log", "FTL of another day\n")
+    (project.root / folder).chmod(0o500)
+    for command in (["up", "-D"], ["doctor"]):
+        said = without_rights(project, *command)
+        assert f"DATA_DIR={project.root / '.data'} cannot be used: Permission denied" in said
+        assert "another day" not in said
+    (project.root / folder).chmod(0o700)
+    assert project.processes() == {}
+
+
+def test_a_full_disk_is_named(project):
+    project.write("sitecustomize.py", FULL)
+    for command in (["up", "-D"], ["doctor"]):
+        said = project.refused(*command, PYTHONPATH=str(project.root))
+        assert "cannot be used: only 3 MiB are free" in said
+    assert project.processes() == {}
+
+
+@pytest.mark.parametrize("name", ["a#b", "a?b", "a%41b", "a$HOME", "a b", "a'b", "a`id`b"])
+def test_a_data_folder_of_any_name(project, name):
+    project.ok("up", "-D", DATA_DIR=name)
+    project.ok("wait", DATA_DIR=name)
+    assert (project.root / name / "logs" / "web.0.log").exists()
+    project.ok("down", DATA_DIR=name)
+    assert not (project.root / ".data").exists()
+
+
+@pytest.mark.parametrize("name", ["a\nb", 'a"b', "a\\b", "a: b", "a #b"])
+def test_a_name_that_yaml_would_read_otherwise_is_refused(project, name):
+    said = project.refused("up", "-D", DATA_DIR=name)
+    assert f"DATA_DIR={project.root / name} holds a" in said
+    assert project.processes() == {}
+
+
+def test_down_waits_for_an_up_that_is_under_way_and_stops_what_it_starts(project):
+    project.write("bin/uv", f"{UV}sleep 1\n").chmod(0o755)
+    up = subprocess.Popen(
+        project.command("up", "-D"), cwd=project.root, env=project.env, stdout=subprocess.DEVNULL
+    )
+    wait_for((project.root / ".venv").exists)
+    said = project.ok("down")
+    assert "A `just up` is under way" in said
+    assert "Stopped in" in said
+    assert up.wait(10) == 0
+    assert project.processes() == {}
 
 
 def test_an_unknown_option_is_refused_by_process_compose(project):

@@ -53,6 +53,7 @@ def test_production_does_without_no_variable_that_must_be_set(manage, name):
         ("DJANGO_DEBUG", "maybe", "true or false"),
         ("DJANGO_PORT", "80000", "a port from 1 to 65535"),
         ("DJANGO_PORT", "http", "a port from 1 to 65535"),
+        ("DEFAULT_FROM_EMAIL", "not an address", "an e-mail address"),
         ("DATABASE_URL", "mysterious://host/db", "postgres://"),
         ("EMAIL_URL", "carrier-pigeon://coop", "smtp://"),
         ("DATA_DIR", "/proc/nothing", "a folder"),

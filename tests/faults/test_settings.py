@@ -27,6 +27,26 @@ def test_what_is_no_number_is_named(monkeypatch, value):
         env.number("RATE", 7)
 
 
+@pytest.mark.parametrize("value", ["0", "08000", "65536", "8000 8001", "http"])
+def test_what_is_no_port_is_named(monkeypatch, value):
+    monkeypatch.setenv("SHOP_PORT", value)
+    with pytest.raises(ImproperlyConfigured, match=f"SHOP_PORT={value} is not a port"):
+        env.port("SHOP_PORT", 8000)
+
+
+@pytest.mark.parametrize("value", ["shop@example.com", "The Shop <shop@example.com>"])
+def test_an_address_is_read(monkeypatch, value):
+    monkeypatch.setenv("SENDER", value)
+    assert env.email("SENDER", "noreply@example.com") == value
+
+
+@pytest.mark.parametrize("value", ["not an address", "shop", "Shop <shop>", "a@example.com, b"])
+def test_what_is_no_address_is_named(monkeypatch, value):
+    monkeypatch.setenv("SENDER", value)
+    with pytest.raises(ImproperlyConfigured, match=f"SENDER={value} is not an e-mail address"):
+        env.email("SENDER", "noreply@example.com")
+
+
 @pytest.fixture
 def installed(tmp_path: Path) -> Callable[[str], str]:
     """Returns the apps of a project with folders of its own, after a line at the end of base.py."""

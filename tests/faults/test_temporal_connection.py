@@ -53,6 +53,8 @@ def test_a_blank_variable_is_not_set(monkeypatch, name):
         ("TEMPORAL_ADDRESS", "localhost", "127.0.0.1:7233"),
         ("TEMPORAL_ADDRESS", "http://localhost:7233", "127.0.0.1:7233"),
         ("TEMPORAL_ADDRESS", "localhost:99999", "127.0.0.1:7233"),
+        ("TEMPORAL_ADDRESS", "localhost:07233", "127.0.0.1:7233"),
+        ("TEMPORAL_NAMESPACE", "a b", "a name of letters"),
         ("TEMPORAL_TLS", "maybe", "true or false"),
         ("TEMPORAL_TLS_CLIENT_CERT_PATH", "/no/such/file", "a file that exists"),
         ("TEMPORAL_CONFIG_FILE", "/no/such/file", "a file that exists"),
@@ -64,6 +66,13 @@ def test_a_malformed_variable_is_named(monkeypatch, name, value, form):
         connect_options("127.0.0.1:7233")
     assert value in str(raised.value)
     assert form in str(raised.value)
+
+
+@pytest.mark.parametrize(("name", "value"), [("TEMPORAL_API_KEY", "key"), ("TEMPORAL_TLS", "true")])
+def test_what_the_development_server_does_not_know_wants_an_address(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ImproperlyConfigured, match="TEMPORAL_ADDRESS= is not set"):
+        connect_options("127.0.0.1:7233")
 
 
 def test_the_developers_own_configuration_is_not_read_unless_asked_for(monkeypatch, tmp_path):

@@ -26,7 +26,8 @@ SERVICES = settings.BASE_DIR / "services" / "temporal.yaml"
 def shell_command(name: str) -> str:
     """The command of a process, as the file has it."""
     process = SERVICES.read_text().split(f"\n  {name}:\n")[-1]
-    return " ".join(re.search(r"command: >-\n((?: {6}.*\n)+)", process)[1].split())
+    command = " ".join(re.search(r"command: >-\n((?: {6}.*\n)+)", process)[1].split())
+    return command.replace("$$", "$")
 
 
 @dataclass

@@ -23,7 +23,6 @@ class Process:
     status: str
     # It does its work: its probe passes, or it has none and runs, or it ended with success.
     ready: bool
-    has_probe: bool
     restarts: int
     # Seconds since its last start; 0 if it is not running.
     uptime: float
@@ -41,14 +40,6 @@ class Process:
         return self.status in {"Running", "Restarting", "Terminating"}
 
 
-@dataclass(frozen=True)
-class Declaration:
-    """What a file in `services/` says of a process, with its variables filled in."""
-
-    command: str
-    scalable: bool
-
-
 def processes(socket_path: str | Path, timeout: float = 1) -> list[Process] | None:
     """Return the stack's processes by name, or None when no stack answers within *timeout* s."""
     try:
@@ -58,14 +49,17 @@ def processes(socket_path: str | Path, timeout: float = 1) -> list[Process] | No
         return None
 
 
-def declaration(name: str, socket_path: str | Path) -> Declaration:
-    """Return how the process is declared. Raises `Problem` if process-compose does not say."""
-    info = _ask("GET", f"/process/info/{name}", socket_path)
+def declaration(name: str, socket_path: str | Path) -> tuple[str, bool]:
+    """Return a process's command, with its variables filled in, and if it may run several times.
+
+    Raises `Problem` if process-compose does not say.
+    """
+    info = ask("GET", f"/process/info/{name}", socket_path)
     # Their first letters are small since process-compose 1.110.
     info = {key.lower(): value for key, value in info.items()}
     extensions = info.get("extensions") or {}
     command = info.get("command") or shlex.join(info.get("entrypoint") or [])
-    return Declaration(command, bool(extensions.get("x-scalable")))
+    return command, bool(extensions.get("x-scalable"))
 
 
 def last_lines(name: str, count: int, socket_path: str | Path) -> list[str]:
@@ -77,33 +71,18 @@ def last_lines(name: str, count: int, socket_path: str | Path) -> list[str]:
     return [line for text in lines for line in text.splitlines() if line.strip()][-count:]
 
 
-def tell_to_stop(name: str, socket_path: str | Path) -> None:
-    """Have the process stopped, and do not wait until it has.
+def tell(method: str, path: str, socket_path: str | Path, timeout: float) -> None:
+    """Send one request, and wait for so many seconds for what may come of it.
 
     process-compose can miss the end of a process that ends at once: it then waits for the whole
     time-out and fails. So its answer does not count, but what it says of its state.
     """
     with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
-        _request("PATCH", f"/process/stop/{name}", socket_path, timeout=0.2)
+        _request(method, path, socket_path, timeout)
 
 
-def restart(name: str, socket_path: str | Path) -> None:
-    """Start the process anew. Raises `Problem`."""
-    _ask("POST", f"/process/restart/{name}", socket_path)
-
-
-def scale(name: str, replicas: int, socket_path: str | Path) -> None:
-    """Have so many of the process run. Raises `Problem`."""
-    _ask("PATCH", f"/process/scale/{name}/{replicas}", socket_path)
-
-
-def stop_everything(socket_path: str | Path, timeout: float) -> None:
-    """Stop all processes, and process-compose. Returns when that is done, or did not work."""
-    with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
-        _request("POST", "/project/stop", socket_path, timeout)
-
-
-def _ask(method: str, path: str, socket_path: str | Path) -> dict:
+def ask(method: str, path: str, socket_path: str | Path) -> dict:
+    """Send one request and return its answer. Raises `Problem`, with process-compose's words."""
     try:
         return _request(method, path, socket_path, timeout=SLOW)
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -139,18 +118,17 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 def _process(state: dict) -> Process:
-    status, has_probe = state["status"], state["has_ready_probe"]
+    status = state["status"]
     if status == "Completed":
         ready = state["exit_code"] == 0
     elif status == "Running":
-        ready = not has_probe or state["is_ready"] == "Ready"
+        ready = not state["has_ready_probe"] or state["is_ready"] == "Ready"
     else:
         ready = status == "Disabled"
     return Process(
         name=state["name"],
         status=status,
         ready=ready,
-        has_probe=has_probe,
         restarts=state["restarts"],
         uptime=state["age"] / 1e9 if state["is_running"] else 0,
         exit_code=state["exit_code"],

@@ -20,7 +20,7 @@ def debug(name: str) -> int:
     env = project.environment()
     replicas = processes.find(name)
     first = replicas[0].name
-    command = client.declaration(first, env["PC_SOCKET_PATH"]).command
+    command, _ = client.declaration(first, env["PC_SOCKET_PATH"])
     os.environ.update(env, PC_PROC_NAME=first, PC_REPLICA_NUM="0")
     run = _python(name, command)
     print(f"In the stack, {name} is stopped meanwhile.", flush=True)
@@ -51,8 +51,8 @@ def _python(name: str, command: str):
     words = shlex.split(os.path.expandvars(command))
     if words[0] == "python":
         words = words[2:] if words[1] == "-u" else words[1:]
-    elif _is_script(words[0]):
-        words[0] = str(VENV / "bin" / words[0])
+    elif (script := VENV / "bin" / words[0]).is_file() and script.read_bytes()[:2] == b"#!":
+        words[0] = str(script)
     else:
         raise Problem(f"{name} cannot be debugged: it is no Python program.\n  {command}")
     if words[0] == "-m":
@@ -60,11 +60,3 @@ def _python(name: str, command: str):
         return lambda: runpy.run_module(words[1], run_name="__main__", alter_sys=True)
     sys.argv = words
     return lambda: runpy.run_path(words[0], run_name="__main__")
-
-
-def _is_script(name: str) -> bool:
-    try:
-        with open(VENV / "bin" / name, "rb") as file:
-            return file.readline().startswith(b"#!")
-    except OSError:
-        return False

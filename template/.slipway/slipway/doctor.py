@@ -49,6 +49,7 @@ def doctor() -> int:
         env = project.environment()
         report.good(".env is well-formed" if (project.ROOT / ".env").exists() else "no .env")
         _variables(report)
+        report.good(f"{project.require_data_folder(env)} can be written to")
     except Problem as problem:
         report.bad(str(problem))
     _packages(report, env)

@@ -25,7 +25,8 @@ def read(file: Path) -> dict[str, str]:
     """
     values, bad = {}, []
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        # -sig: some editors begin a file with a mark.
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, UnicodeDecodeError) as error:

@@ -2,7 +2,7 @@
 
 import time
 
-from slipway import client, orphans, project
+from slipway import client, orphans, project, up
 from slipway.processes import STOP
 
 
@@ -10,9 +10,13 @@ def down() -> int:
     """Stop the stack and what an earlier one left behind. Returns the exit code."""
     socket = project.environment()["PC_SOCKET_PATH"]
     start = time.monotonic()
+    if up.is_starting(socket):
+        print("A `just up` is under way. Waiting, to stop then what it starts.", flush=True)
+        while up.is_starting(socket):
+            time.sleep(0.05)
     running = client.processes(socket) is not None
     if running:
-        client.stop_everything(socket, timeout=STOP)
+        client.tell("POST", "/project/stop", socket, timeout=STOP)
         while orphans.find(socket) and time.monotonic() - start < STOP:
             time.sleep(0.05)
     if orphans.find(socket):

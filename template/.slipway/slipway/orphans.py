@@ -28,6 +28,14 @@ def topmost(found: dict[int, int]) -> list[int]:
     return sorted(pid for pid, parent in found.items() if parent not in found)
 
 
+def nothing_runs(socket_path: str) -> str:
+    """Say that no stack runs here, and what of one lives on."""
+    left = "".join(f"  {system.describe(pid)}\n" for pid in topmost(find(socket_path)))
+    if not left:
+        return "Nothing runs here. To start it: just up"
+    return f"process-compose does not answer, but this still runs:\n{left}To end it: just down"
+
+
 def end(socket_path: str) -> None:
     """Name the stack's processes that live on without process-compose, and end them."""
     for pid in topmost(find(socket_path)):

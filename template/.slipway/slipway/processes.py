@@ -3,7 +3,7 @@
 import re
 import time
 
-from slipway import Problem, client, project
+from slipway import Problem, client, orphans, project
 from slipway.client import Process
 
 # Seconds that a process may take to stop; longer than any time-out in `services/`.
@@ -14,7 +14,7 @@ def find(name: str) -> list[Process]:
     """Return the process *name*, or all its replicas: `scale` renames them to `name-0`, …"""
     running = client.processes(_socket())
     if running is None:
-        raise Problem("Nothing runs here. To start it: just up")
+        raise Problem(orphans.nothing_runs(_socket()))
     found = [p for p in running if name in (p.name, base_name(p.name))]
     if not found:
         known = ", ".join(sorted({base_name(p.name) for p in running}))
@@ -32,7 +32,7 @@ def restart(names: list[str]) -> int:
     for process in [p for name in names for p in find(name)]:
         print(f"Restarting {process.name}", flush=True)
         stop([process])
-        client.restart(process.name, _socket())
+        client.ask("POST", f"/process/restart/{process.name}", _socket())
     return 0
 
 
@@ -41,7 +41,7 @@ def stop(processes: list[Process]) -> None:
     socket = _socket()
     names = {process.name for process in processes if process.active}
     for name in names:
-        client.tell_to_stop(name, socket)
+        client.tell("PATCH", f"/process/stop/{name}", socket, timeout=0.2)
     give_up = time.monotonic() + STOP
     while True:
         running = client.processes(socket, timeout=client.SLOW)
@@ -60,9 +60,9 @@ def scale(name: str, replicas: int) -> int:
     if replicas < 1:
         raise Problem("At least one is needed. To stop the stack: just down")
     one = find(name)[0].name
-    if not client.declaration(one, _socket()).scalable:
+    if not client.declaration(one, _socket())[1]:
         raise Problem(f"{name} cannot run twice: it has one port, or one lock.")
-    client.scale(one, replicas, _socket())
+    client.ask("PATCH", f"/process/scale/{one}/{replicas}", _socket())
     print(", ".join(p.name for p in find(name)))
     return 0
 

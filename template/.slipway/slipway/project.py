@@ -1,9 +1,12 @@
 """Where the project lies, what it declares, and the environment that its processes get."""
 
+import errno
 import hashlib
 import os
 import re
+import shutil
 import stat
+import tempfile
 from pathlib import Path
 
 from slipway import Problem, dotenv
@@ -12,6 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ROOT / "services"
 TOOLS = Path(__file__).resolve().parents[1] / "tools"
 VENV = ROOT / ".venv"
+# Bytes. With less, Redis and the databases fail soon.
+LEAST_SPACE = 50 << 20
 
 
 def service_files() -> list[Path]:
@@ -50,6 +55,25 @@ def environment() -> dict[str, str]:
     config = env.get("XDG_CONFIG_HOME") or Path.home() / ".config"
     env.setdefault("PROC_COMP_CONFIG", str(Path(config) / "process-compose"))
     return env
+
+
+def require_data_folder(env: dict[str, str]) -> Path:
+    """Return the data folder, which is made. Raises `Problem` if it cannot take the state."""
+    folder = Path(env["DATA_DIR"])
+    # process-compose puts the path into its YAML before it reads that.
+    if re.search(r'[\x00-\x1f"\\]|: | #', str(folder)):
+        raise Problem(f"DATA_DIR={folder} holds a control character, a quote, a \\, ': ' or ' #'.")
+    try:
+        for part in (folder, folder / "logs"):
+            part.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=part) as file:
+                file.write(bytes(100_000))
+        free = shutil.disk_usage(folder).free
+        if free < LEAST_SPACE:
+            raise OSError(errno.ENOSPC, f"only {free >> 20} MiB are free on its disk")
+    except OSError as error:
+        raise Problem(f"DATA_DIR={folder} cannot be used: {error.strerror}") from None
+    return folder
 
 
 def socket_path(data_dir: str) -> Path:

@@ -4,16 +4,17 @@ import json
 from dataclasses import asdict
 from datetime import timedelta
 
-from slipway import client, project
+from slipway import client, orphans, project
 
 
 def status(as_json: bool) -> int:
     """Print every process and its state. Returns the exit code: 1 if nothing runs."""
-    processes = client.processes(project.environment()["PC_SOCKET_PATH"])
+    socket = project.environment()["PC_SOCKET_PATH"]
+    processes = client.processes(socket)
     if as_json:
         print(json.dumps([asdict(process) for process in processes or []], indent=2))
     elif processes is None:
-        print("Nothing runs here. To start it: just up")
+        print(orphans.nothing_runs(socket))
     else:
         rows = [("PROCESS", "STATUS", "READY", "RESTARTS", "UP")]
         for p in processes:

@@ -30,8 +30,9 @@ def up(arguments: list[str]) -> int:
     socket = env["PC_SOCKET_PATH"]
     with _starting(socket):
         _require_stopped(socket)
+        project.require_data_folder(env)
+        packages.ensure(env, is_running=lambda: False)  # just checked
         with ports.chosen(env):
-            packages.ensure(env, is_running=lambda: False)  # just checked
             django_setup.require(env)
             server = _start(arguments, env, detached)
     if detached:
@@ -94,11 +95,8 @@ def _start(arguments: list[str], env: dict[str, str], detached: bool) -> subproc
     program = shutil.which("process-compose", path=env["PATH"])
     if program is None:
         raise Problem("process-compose is not on PATH. Run this through `nix develop` or `sh dev`.")
-    log = Path(env["DATA_DIR"]) / "logs" / "process-compose.log"
-    try:
-        log.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Problem(f"DATA_DIR={env['DATA_DIR']} cannot be used: {error.strerror}") from None
+    log = Path(env["DATA_DIR"], "logs", "process-compose.log")
+    log.unlink(missing_ok=True)  # or what it says of this start follows what it said of others
     # Kept even if all have ended, or nobody could ask why.
     command = [program, "up", "--keep-project", "-L", str(log)]
     for file in project.service_files():

@@ -3,7 +3,7 @@
 import sys
 import time
 
-from slipway import Problem, client, logs, project, up
+from slipway import Problem, client, logs, orphans, project, up
 from slipway.client import Process
 
 # Seconds that `wait` gives a `just up` in another terminal to begin.
@@ -29,7 +29,7 @@ def wait(timeout: float) -> int:
             if seen:
                 raise Problem(f"The stack has stopped. Its last words: {logs.folder()}")
             if elapsed > APPEAR and not up.is_starting(socket):
-                raise Problem("Nothing runs here. To start it: just up -D")
+                raise Problem(orphans.nothing_runs(socket))
         else:
             late = [process for process in seen if not process.ready]
             seen = processes

@@ -1,10 +1,12 @@
 """The project's own settings. Each reads its variable; `.env.example` documents them."""
 
+from urllib.parse import quote
+
 import django
 from django.contrib.messages import constants as messages
 
 from config import forwarding
-from config.env import BASE_DIR, boolean, env, malformed, missing, port, text, texts, url
+from config.env import BASE_DIR, boolean, email, env, malformed, missing, port, text, texts, url
 
 # On in the development environment, whose shell sets DEV_ROOT. Off anywhere else, so that a
 # forgotten variable in production is safe.
@@ -96,7 +98,7 @@ DATABASES = {
     "default": env.db_url_config(
         url(
             "DATABASE_URL",
-            f"sqlite:///{DATA_DIR / 'db.sqlite3'}",
+            f"sqlite:///{quote(str(DATA_DIR / 'db.sqlite3'))}",
             schemes=("postgres", "postgresql", "sqlite"),
         )
     )
@@ -124,7 +126,7 @@ vars().update(
     env.email_url_config(
         url(
             "EMAIL_URL",
-            f"filemail:///{DATA_DIR / 'mail'}" if DEBUG else "smtp://127.0.0.1:25",
+            f"filemail:///{quote(str(DATA_DIR / 'mail'))}" if DEBUG else "smtp://127.0.0.1:25",
             schemes=("smtp", "smtp+tls", "smtp+ssl", "filemail", "consolemail"),
         )
     )
@@ -132,7 +134,7 @@ vars().update(
 if EMAIL_BACKEND == "django.core.mail.backends.smtp.EmailBackend":
     EMAIL_BACKEND = "outbox.smtp.EmailBackend"
 EMAIL_TIMEOUT = 10  # seconds for each step before the message's end
-DEFAULT_FROM_EMAIL = text("DEFAULT_FROM_EMAIL", "noreply@example.com")
+DEFAULT_FROM_EMAIL = email("DEFAULT_FROM_EMAIL", "noreply@example.com")
 
 
 # Users
