@@ -47,7 +47,7 @@ update *args:
 test-slipway *args: _packages
     @python -m pytest "$@"
 
-# Run the tests of faults: killed workers, restarted servers, hung ones; options go to pytest
+# Run the tests of faults: killed workers, restarted servers, hung ones; options go to pytest (--all: long ones)
 [group('change')]
 test-faults *options: _packages
     @python -m pytest -c ../tests/faults/pytest.ini --rootdir ../tests/faults ../tests/faults "$@"

@@ -24,7 +24,7 @@ class RunningStack:
             [*dotenv.read(project.ROOT / ".env"), "DATABASE_URL"], ""
         )
         env.pop("DJANGO_SETTINGS_MODULE", None)
-        self.ports = {port.variable: free_port() for port in ports.declared(env)}
+        self.ports = {port.variable: free_port() for port in ports.declared({})}
         self.env = env | {name: str(number) for name, number in self.ports.items()}
         self.env |= {"DATA_DIR": str(data_dir), "DJANGO_DEBUG": ""}
         self.url = f"http://localhost:{self.ports['DJANGO_PORT']}"

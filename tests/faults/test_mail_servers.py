@@ -43,9 +43,11 @@ def make_due() -> None:
     Email.objects.update(not_before=timezone.now())
 
 
-def test_one_that_answers_late_is_waited_for(server, user):
+def test_one_that_answers_late_is_waited_for(server, user, fault_report):
     server.at["END"] = 1.5  # three times the time-out of any other step
+    start = time.monotonic()
     assert deliver(user.pk, WELCOME).state is State.SENT
+    report(fault_report, "late", server, start)
     assert len(server.taken) == 1
     assert Email.objects.get().unanswered == 0
 
@@ -79,8 +81,20 @@ def test_while_it_is_waited_for_nobody_else_sends(server, user):
     assert Email.objects.get().sent_at
 
 
+def report(fault_report, how: str, server: MailServer, start: float) -> None:
+    """What became of one e-mail."""
+    taken = len(server.taken)
+    took = f"{time.monotonic() - start:.1f}"
+    fault_report(
+        f"a mail server that answers {how}", 1, "1 e-mail", 1 - min(taken, 1), taken - 1, took
+    )
+
+
 @pytest.mark.parametrize("does", ["silence", "break"])
-def test_one_that_never_answers_gets_it_twice_at_most(server, user, does, monkeypatch):
+def test_one_that_never_answers_gets_it_twice_at_most(
+    server, user, does, monkeypatch, fault_report
+):
+    start = time.monotonic()
     monkeypatch.setattr(smtp, "ANSWER_TIMEOUT", 0.5)
     server.at["END"] = does
 
@@ -94,6 +108,7 @@ def test_one_that_never_answers_gets_it_twice_at_most(server, user, does, monkey
         assert delivery.deliver_due() == 0
         assert deliver(user.pk, WELCOME).state is State.UNKNOWN
 
+    report(fault_report, f"never: {does}", server, start)
     assert len(server.taken) == 2
     ids = {line for mail in server.taken for line in mail.splitlines() if "Message-ID" in line}
     assert len(ids) == 1
@@ -125,7 +140,7 @@ def test_one_killed_while_it_waits_for_the_answer_is_sent_once_more(user):
 
 @pytest.mark.parametrize("does", ["silence", "break", "421 too busy"])
 @pytest.mark.parametrize("point", ["CONNECT", "EHLO", "MAIL", "RCPT", "DATA"])
-def test_before_the_end_of_the_message_nothing_is_unknown(server, user, point, does):
+def test_before_the_end_of_the_message_nothing_is_unknown(server, user, point, does, fault_report):
     server.at[point] = does
     if point == "EHLO" and does != "silence":
         server.at["HELO"] = does  # what smtplib tries next
@@ -137,7 +152,10 @@ def test_before_the_end_of_the_message_nothing_is_unknown(server, user, point, d
 
     server.at.clear()
     make_due()
+    start = time.monotonic()
     assert deliver(user.pk, WELCOME).state is State.SENT
+    if point == "DATA":
+        report(fault_report, f"half, then {does}", server, start)
     assert len(server.taken) == 1
 
 
