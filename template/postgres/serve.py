@@ -24,7 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VERSION = "18"  # the data of one major version are of no use to another
 # Seconds that a server which was killed gets to end its last processes.
-PATIENCE = 10
+PATIENCE = 5
 # Root of the namespace's parent, and an ordinary user in it: PostgreSQL does not run as root.
 AS_USER = ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--"]
 
