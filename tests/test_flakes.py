@@ -16,13 +16,16 @@ from free_ports import free_port
 
 SYSTEMS = ("x86_64-linux", "aarch64-linux", "aarch64-darwin")
 COMMON = {"just", "process-compose", "uv"}
-OWN = {"celery": {"redis-server"}, "temporal": {"temporal"}}
+OWN = {
+    "celery": {"redis-server"},
+    "temporal": {"temporal"},
+    "postgres": {"initdb", "postgres", "psql"},
+}
 OF_VARIANT = {
     "default": OWN["celery"] | OWN["temporal"],
-    "celery": OWN["celery"],
-    "temporal": OWN["temporal"],
+    **OWN,
     "minimal": set(),
-    "tour": OWN["celery"] | OWN["temporal"],
+    "tour": set().union(*OWN.values()),
 }
 
 
@@ -53,7 +56,7 @@ def test_the_shell_has_the_tools_that_the_variant_needs(variant, nix, project):
 
 def test_the_shell_of_this_repository_is_that_of_the_template(nix, source):
     assert programs(nix, source) == programs(nix, source / "template")
-    assert programs(nix, source) == COMMON | OF_VARIANT["default"]
+    assert programs(nix, source) == COMMON | OF_VARIANT["tour"]
 
 
 def test_an_added_backend_brings_its_tools(nix, project, new):
@@ -173,6 +176,7 @@ def test_nix_flake_show_helps_to_choose(nix, source):
     assert len(set(descriptions)) == len(descriptions)
     assert "Celery and Temporal" in shown["default"]["description"]
     assert "Celery" not in shown["temporal"]["description"]
+    assert "Celery, PostgreSQL and Temporal" in shown["tour"]["description"]
     for example, backend in EXAMPLES.items():
         assert shown[f"add-{example}"]["description"].startswith(f"needs {backend.title()}")
         assert f"#add-{backend}" in shown[f"add-{example}"]["description"]

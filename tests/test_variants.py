@@ -6,12 +6,11 @@ import shutil
 import tomllib
 
 import pytest
-from conftest import BACKENDS, EXAMPLES, PARTS, VARIANTS, commit, run, tree
+from conftest import BACKENDS, DEFAULT, EXAMPLES, PARTS, VARIANTS, commit, run, tree
 
 CHOSEN = {
-    "default": BACKENDS,
-    "celery": {"celery"},
-    "temporal": {"temporal"},
+    "default": DEFAULT,
+    **{name: {name} for name in BACKENDS},
     "minimal": set(),
     "tour": PARTS,
 }
@@ -98,7 +97,7 @@ def test_any_parts_make_a_project(new, files_of, tmp_path):
     assert "Temporal came along, for Exports, Orders." in said
     assert "Celery" not in said
     said = new("more", "default", "reports", cwd=tmp_path).stdout
-    assert tree(tmp_path / "more") == without(files_of, BACKENDS | {"reports"})
+    assert tree(tmp_path / "more") == without(files_of, DEFAULT | {"reports"})
     assert "came along" not in said
 
 
@@ -107,6 +106,8 @@ LOCKS = re.compile(r"(^|/)(uv\.lock|flake\.lock)$")
 TRACES = {
     "celery": r"celery|redis|valkey|flower|\b(6379|5555)\b",
     "temporal": r"temporal|\b(7233|8080)\b",
+    # But for what a user of another server sees: the form of DATABASE_URL, and what it needs.
+    "postgres": r"psycopg(?!\b['\"[])|POSTGRES_|\bpostgres[/.]|/postgres\b|(?<!:)\b5432\b",
 }
 
 
@@ -130,7 +131,7 @@ def compound_names_of_classes(files):
     return {name for name in names if re.fullmatch(r"([A-Z][a-z]+){2,}", name)}
 
 
-@pytest.mark.parametrize("variant", ["default", "celery", "temporal", "minimal", *EXAMPLES])
+@pytest.mark.parametrize("variant", ["default", *sorted(BACKENDS), "minimal", *EXAMPLES])
 def test_nothing_speaks_of_an_absent_part(variant, new, traces, tmp_path):
     """But the one section of the README that tells how to add one."""
     new("shop", variant, cwd=tmp_path)
@@ -203,7 +204,7 @@ def test_the_default_variant_needs_no_name(nix, new, source, files_of, tmp_path)
     (tmp_path / "nix").mkdir()
     nix("flake", "init", "-t", source, cwd=tmp_path / "nix")
     new("plain", cwd=tmp_path)
-    assert tree(tmp_path / "nix") == tree(tmp_path / "plain") == without(files_of, BACKENDS)
+    assert tree(tmp_path / "nix") == tree(tmp_path / "plain") == without(files_of, DEFAULT)
 
 
 def test_a_repository_that_was_made_first_knows_the_files(init, new, tmp_path):
@@ -249,7 +250,7 @@ def test_files_that_git_does_not_know_are_not_written(source, files_of, tmp_path
 def test_a_backend_comes_later_whatever_the_user_has_changed(
     backend, init, new, files_of, tmp_path
 ):
-    (other,) = BACKENDS - {backend}
+    other = "temporal" if backend == "celery" else "celery"
     for way in ("nix", "plain"):
         project = tmp_path / way
         new(project, other, cwd=tmp_path)
@@ -265,7 +266,7 @@ def test_a_backend_comes_later_whatever_the_user_has_changed(
     init(f"add-{backend}", tmp_path / "nix")
     new("plain", f"add-{backend}", cwd=tmp_path)
     assert tree(tmp_path / "nix") == tree(tmp_path / "plain")
-    assert tree(tmp_path / "nix").keys() == without(files_of, BACKENDS).keys()
+    assert tree(tmp_path / "nix").keys() == without(files_of, {other, backend}).keys()
     assert (tmp_path / "nix" / "README.md").read_text() == "mine\n"
 
 

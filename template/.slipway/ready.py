@@ -1,7 +1,8 @@
-"""A readiness probe that waits until the answer is yes, so that it can be asked rarely.
+r"""A readiness probe that waits until the answer is yes, so that it can be asked rarely.
 
     python -IS .slipway/ready.py http 8000 /health/
     python -IS .slipway/ready.py talk 6000 PING +PONG
+    python -IS .slipway/ready.py send 6000 '\0\1' +
     python -IS .slipway/ready.py heartbeat .data/run/mail-worker.0
 
 process-compose asks at a fixed period, the first time when the process starts. A probe that only
@@ -33,6 +34,11 @@ def talk(port: str, line: str, answer: str) -> bool:
     return _ask(port, f"{line}\r\n").startswith(answer.encode())
 
 
+def send(port: str, text: str, answer: str) -> bool:
+    r"""The server answers *text*, in which `\0` is one byte, with what begins with *answer*."""
+    return _ask(port, text.encode().decode("unicode_escape")).startswith(answer.encode())
+
+
 def heartbeat(file: str) -> bool:
     """The file is fresh, and the process that wrote it lives (see `config/heartbeat.py`)."""
     with open(file) as beat:
@@ -51,7 +57,7 @@ def _ask(port: str, request: str) -> bytes:
 
 def main(check: str, *arguments: str) -> int:
     """Wait until *check* holds and return the exit code."""
-    look = {"http": http, "talk": talk, "heartbeat": heartbeat}[check]
+    look = {"http": http, "talk": talk, "send": send, "heartbeat": heartbeat}[check]
     parent, start = os.getppid(), time.monotonic()
     while True:
         try:

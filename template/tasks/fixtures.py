@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 import redis
@@ -207,4 +207,5 @@ def database_url() -> str:
     if connection.vendor == "sqlite":
         return f"sqlite:///{database['NAME']}"
     login = ":".join(quote(database[name], safe="") for name in ("USER", "PASSWORD"))
-    return f"postgres://{login}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
+    address = f"postgres://{login}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
+    return f"{address}?{urlencode(database['OPTIONS'])}"

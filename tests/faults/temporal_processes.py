@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from django.conf import settings
-from django.db import connection
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from tasks.fixtures import database_url
 from workflows.fixtures import Temporal, program
 
 Result = TypeVar("Result")
@@ -29,15 +29,6 @@ def process_environment(temporal: Temporal | str, folder: Path) -> dict[str, str
         "DATA_DIR": str(folder),
         "DJANGO_SETTINGS_MODULE": "config.settings",
     }
-
-
-def database_url() -> str:
-    """The test database, for another process."""
-    database = connection.settings_dict
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{database['NAME']}"
-    login = f"{database['USER']}:{database['PASSWORD']}"
-    return f"postgres://{login}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
 
 
 def start_dev_server(port: int, database: Path) -> subprocess.Popen:

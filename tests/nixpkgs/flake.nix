@@ -55,13 +55,16 @@
               // attributes
             );
 
-          program =
-            package: name:
+          program = package: name: programs package [ name ];
+          programs =
+            package: names:
             build package ''
-              path=$(type -P ${name}) || { echo "${package}: this machine has no ${name} on PATH" >&2; exit 1; }
               mkdir -p $out/bin
-              ln -s "$path" $out/bin/${name}
-            '' { };
+              for name in $names; do
+                path=$(type -P $name) || { echo "${package}: this machine has no $name on PATH" >&2; exit 1; }
+                ln -s "$path" $out/bin/$name
+              done
+            '' { inherit names; };
 
           libraries = build "libraries" ''
             mkdir -p $out/lib
@@ -125,6 +128,11 @@
             EOF
           '' { };
           patchelf = program "patchelf" "patchelf";
+          postgresql_18 = programs "postgresql-18" [
+            "initdb"
+            "postgres"
+            "psql"
+          ];
           process-compose = program "process-compose" "process-compose";
           redis = program "redis" "redis-server";
           stdenv = {

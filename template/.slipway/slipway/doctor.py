@@ -69,15 +69,13 @@ def _origin(report: Report) -> None:
 def _tools(report: Report, env: dict[str, str]) -> None:
     wanted = {"uv": "", "just": "", "process-compose": "", **_services_tools()}
     for name, instead in wanted.items():
-        found = shutil.which(name, path=env["PATH"])
-        if not found and instead:
-            found = next(map(str, project.ROOT.glob(instead)), None)
+        found = _find(name, env) or (instead and _find(instead, env))
         version = found and _version(found)
         other = _without_nix(name, instead, version)
         line = f"{Path(found or name).name} {version}{other}  {found}"
         number, oldest = re.findall(r"\d+", version or ""), OLDEST.get(name, ())
         if not found:
-            report.bad(f"{name} is missing. It comes with: nix develop, or sh dev just setup")
+            report.bad(f"{Path(name).name} is missing. To get it: nix develop or sh dev just setup")
         elif not version:
             report.bad(f"{Path(found).name} does not start: {found}")
         elif number and tuple(map(int, number)) < oldest:
@@ -87,15 +85,17 @@ def _tools(report: Report, env: dict[str, str]) -> None:
             report.good(line)
 
 
+def _find(tool: str, env: dict[str, str]) -> str | None:
+    """Return the path of a program that is on `PATH`, or that a pattern names."""
+    return shutil.which(tool, path=env["PATH"]) or next(map(str, project.ROOT.glob(tool)), None)
+
+
 def _services_tools() -> dict[str, str]:
     """Return what `x-tools` of the files in `services/` names: program -> what may replace it."""
-    tools = {}
-    for file in project.service_files():
-        block = re.search(r"^x-tools:.*\n((?: +.+\n)+)", file.read_text(), re.MULTILINE)
-        for line in block[1].splitlines() if block else []:
-            name, _, instead = line.strip().partition(":")
-            tools[name] = instead.strip(" \"'")
-    return tools
+    texts = "\n".join(file.read_text() for file in project.service_files())
+    blocks = re.findall(r"^x-tools:.*\n((?: +.+\n)+)", texts, re.MULTILINE)
+    lines = [line.strip().partition(":") for block in blocks for line in block.splitlines()]
+    return {name: instead.strip(" \"'") for name, _, instead in lines}
 
 
 def _version(program: str) -> str | None:
@@ -112,7 +112,8 @@ def _without_nix(name: str, instead: str, version: str | None) -> str:
     """Return what comes without Nix, if that differs."""
     if os.environ.get("DEV_TOOLS") != "nix":
         return ""
-    packages = [name, f"rust-{name}", f"{name}-bin", *re.findall("site-packages/([^/]+)", instead)]
+    wheels = re.findall("site-packages/([^/]+)", f"{name} {instead}".replace("_", "-"))
+    packages = [name, f"rust-{name}", f"{name}-bin", *wheels]
     locked = rf'^name = "({"|".join(packages)})"\nversion = "([\d.]*\d)'
     if name == "process-compose":
         locked = r'^(VERSION) = "(.+)"'
@@ -121,7 +122,7 @@ def _without_nix(name: str, instead: str, version: str | None) -> str:
     found = re.search(locked, "\n".join(file.read_text() for file in files), re.MULTILINE)
     if not found or found[2] == version:
         return ""
-    return f" (without Nix: {f'{found[1]} ' if found[1] in instead else ''}{found[2]})"
+    return f" (without Nix: {f'{found[1]} ' if found[1] in wheels else ''}{found[2]})"
 
 
 def _variables(report: Report) -> None:

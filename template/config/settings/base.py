@@ -1,10 +1,12 @@
 """The project's own settings. Each reads its variable; `.env.example` documents them."""
 
 from datetime import timedelta
+from importlib.util import find_spec
 from urllib.parse import quote
 
 import django
 from django.contrib.messages import constants as messages
+from django.core.exceptions import ImproperlyConfigured
 
 from config import forwarding
 from config.env import BASE_DIR, boolean, email, env, malformed, missing, port, text, texts, url
@@ -117,6 +119,9 @@ DATABASES = {
     )
 }
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+if text("DATABASE_URL").startswith("postgres") and not find_spec("psycopg"):
+    add = "the part postgres (see README.md), or: uv add 'psycopg[binary]'"
+    raise ImproperlyConfigured(f"DATABASE_URL=postgres://… needs {add}")
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # Django, the workers and beat share the file. WAL lets them read while one writes; an
     # immediate transaction waits for the lock at its start, where a deferred one would fail when
