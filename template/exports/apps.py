@@ -11,3 +11,6 @@ class ExportsConfig(AppConfig):
     url_prefix = "exports"
     workflows = ["exports.workflow"]
     activities = ["exports.activities"]
+    schedules = {
+        "expire-exports": {"workflow": "exports.workflow.ExpireWorkflow", "cron": "20 * * * *"}
+    }
