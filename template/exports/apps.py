@@ -12,3 +12,6 @@ class ExportsConfig(AppConfig):
     permission = "accounts.view_user"
     workflows = ["exports.workflow"]
     activities = ["exports.activities"]
+    schedules = {
+        "expire-exports": {"workflow": "exports.workflow.ExpireWorkflow", "cron": "20 * * * *"}
+    }

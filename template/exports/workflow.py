@@ -5,7 +5,7 @@ from datetime import timedelta
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from .activities import ExportInput, export_users
+    from .activities import ExportInput, expire_exports, export_users
 
 
 @workflow.defn
@@ -22,4 +22,15 @@ class ExportWorkflow:
             heartbeat_timeout=timedelta(seconds=10),
             # Wait until the activity has tidied up.
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        )
+
+
+@workflow.defn
+class ExpireWorkflow:
+    """Delete exports that are too old. `apps.py` says when it runs."""
+
+    @workflow.run
+    async def run(self) -> None:
+        await workflow.execute_activity(
+            expire_exports, start_to_close_timeout=timedelta(minutes=10)
         )

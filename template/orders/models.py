@@ -82,3 +82,17 @@ class Shipment(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class Payment(models.Model):
+    """A line in the books of the payment provider, which no row of the shop refers to.
+
+    It stands for what is not in this database: `payments.py` alone reads and writes it.
+    """
+
+    key = models.CharField(max_length=100, unique=True)
+    amount = models.DecimalField(max_digits=10, decimal_places=2)
+    refunded_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.key

@@ -28,6 +28,7 @@ from celery import bootsteps
 from celery.utils.log import get_logger
 from celery.worker.consumer import Consumer
 from kombu.common import ignore_errors
+from kombu.transport.redis import GlobalKeyPrefixMixin
 
 logger = get_logger(__name__)
 
@@ -46,6 +47,10 @@ DEATHS = 3
 DEAD = "dead-tasks"
 # Seconds for which it is known that a silent worker came back: longer than a task is under way.
 MEMORY = 7 * 24 * 60 * 60
+
+# Kombu puts `CELERY_KEY_PREFIX` before the keys of the commands that it uses itself.
+GlobalKeyPrefixMixin.PREFIXED_SIMPLE_COMMANDS += ["HKEYS", "LRANGE", "LREM"]
+GlobalKeyPrefixMixin.PREFIXED_COMPLEX_COMMANDS["EXISTS"] = {"args_start": 0, "args_end": None}
 
 
 class Recovery(bootsteps.StartStopStep):

@@ -30,7 +30,7 @@ def be_patient(conf: Settings, **kwargs: object) -> None:
     }
     conf.redis_socket_connect_timeout = 5
     conf.redis_socket_timeout = 10
-    conf.result_backend_transport_options = {}
+    conf.result_backend_transport_options |= {"retry_policy": {}}
 
 
 @heartbeat_sent.connect

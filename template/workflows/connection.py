@@ -15,6 +15,7 @@ _ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([1-9][0-9]{0,4})
 
 # How the SDK writes the server's answer into the text of its error.
 _STATUS = re.compile(r'code: (?P<code>\w+), message: "(?P<message>[^"]*)"')
+_CERTIFICATE = re.compile(r"InvalidCertificate\((\w+)")
 
 
 def connect_options(default_address: str) -> ClientConnectConfig:
@@ -54,6 +55,10 @@ def why_unreachable(error: RuntimeError) -> str:
     """Say in short why `Client.connect` failed."""
     if "Connection refused" in str(error):
         return "nothing listens there"
+    if certificate := _CERTIFICATE.search(str(error)):
+        return f"its certificate is not accepted: {certificate[1]}"
+    if "hyper::Error" in str(error):
+        return "it broke off; does it take TLS, or a client's certificate?"
     if status := _STATUS.search(str(error)):
         return f"{status['message']} ({status['code']})"
     return str(error).removeprefix("Failed client connect: ")

@@ -12,6 +12,7 @@ import pytest
 from django.apps import apps
 from django.contrib.auth.models import Permission
 from django.core import mail
+from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 from temporalio import activity
@@ -33,8 +34,7 @@ COMPENSATIONS = ["recall_shipment", "refund", "release_stock"]
 
 
 @pytest.fixture(autouse=True)
-def payments_folder(settings, tmp_path) -> None:
-    settings.DATA_DIR = tmp_path
+def development(settings) -> None:
     settings.DEBUG = True
 
 
@@ -312,6 +312,11 @@ def test_a_customer_reads_nothing_of_the_inside(start_workers, temporal, place, 
     order.refresh_from_db()
     assert order.reason == "something went wrong on our side"
     assert "charge failed for good: RuntimeError: the connection is lost" in caplog.text
+
+
+def test_a_payment_is_outside_of_every_transaction_of_the_shop(transactional_db):
+    with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
+        payments.charge("order-1/charge", Decimal("20.00"))
 
 
 def test_a_second_start_changes_nothing(start_workers, temporal, place):

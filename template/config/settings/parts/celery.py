@@ -4,7 +4,7 @@ Each value was chosen; the reason stands beside it. All names and defaults:
 https://docs.celeryq.dev/en/stable/userguide/configuration.html
 """
 
-import ssl
+from urllib.parse import parse_qsl, urlsplit
 
 from kombu import Queue
 
@@ -26,14 +26,18 @@ FLOWER_ALLOWED_HOSTS += texts("FLOWER_ALLOWED_HOSTS")
 CELERY_BROKER_URL = url(
     "CELERY_BROKER_URL", f"redis://127.0.0.1:{port('REDIS_PORT', 6379)}/1", ("redis", "rediss")
 )
-if CELERY_BROKER_URL.startswith("rediss:") and "ssl_cert_reqs=" not in CELERY_BROKER_URL:
-    # Kombu would not look at the server's certificate.
-    CELERY_BROKER_USE_SSL = CELERY_REDIS_BACKEND_USE_SSL = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
+if CELERY_BROKER_URL.startswith("rediss:"):
+    # Kombu would not look at the server's certificate, and Flower not at the address's options.
+    options = dict(parse_qsl(urlsplit(CELERY_BROKER_URL).query))
+    CELERY_BROKER_USE_SSL = CELERY_REDIS_BACKEND_USE_SSL = {"ssl_cert_reqs": "required"} | options
 # A request that publishes a task must not hang with Redis. Refused, unreachable or silent, the
 # error comes within a second, and the work is done later, by `tasks.emails.send_due_emails`.
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BROKER_POOL_LIMIT = 100  # more than a process has threads: they would wait for each other
+# None by default: whoever takes another leaves behind what is queued.
+prefix = {"global_keyprefix": text("CELERY_KEY_PREFIX")}
 CELERY_BROKER_TRANSPORT_OPTIONS = {
+    **prefix,
     "max_retries": 0,
     "socket_connect_timeout": 0.25,  # for each address of a name
     "socket_timeout": 0.5,
@@ -101,7 +105,7 @@ CELERY_RESULT_EXPIRES = 60 * 60  # seconds
 # A page that asks for a result does not hang with Redis either.
 CELERY_REDIS_SOCKET_CONNECT_TIMEOUT = 0.25
 CELERY_REDIS_SOCKET_TIMEOUT = 0.4
-CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {"retry_policy": {"max_retries": 0}}
+CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {"retry_policy": {"max_retries": 0}, **prefix}
 # Flower switches events on in the workers while it runs; without Flower nobody reads them.
 CELERY_WORKER_SEND_TASK_EVENTS = False
 
