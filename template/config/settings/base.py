@@ -213,4 +213,6 @@ LOGGING = {
     "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": "INFO"},
+    # In development Django has a handler of its own, so each of its lines would come twice.
+    "loggers": {"django": {}} if DEBUG else {},
 }
