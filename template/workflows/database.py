@@ -1,12 +1,17 @@
-"""Database connections of activities."""
+"""How each activity runs: with fresh database connections, and errors that tell no names."""
 
 import functools
 import inspect
+import logging
 from collections.abc import Callable
 from typing import Any
 
 from django.db import close_old_connections
+from temporalio.activity import info
+from temporalio.exceptions import ApplicationError, FailureError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
+
+logger = logging.getLogger(__name__)
 
 
 class FreshConnections(Interceptor):
@@ -34,6 +39,15 @@ def _with_fresh_connections(activity: Callable) -> Callable:
         close_old_connections()
         try:
             return activity(*args)
+        except FailureError:
+            raise  # written for the history
+        except Exception as error:
+            # Its text may hold an address or what somebody wrote, and histories hold no such thing.
+            first = info().attempt == 1
+            logger.error("%s failed: %s", activity.__name__, error, exc_info=first)
+            raise ApplicationError(
+                "The worker's log says more.", type=type(error).__name__
+            ) from None
         finally:
             close_old_connections()
 
