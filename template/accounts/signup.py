@@ -1,10 +1,11 @@
 """Signing up: the account and the promise of its e-mails, in one transaction. A new password."""
 
+import logging
+import threading
 from dataclasses import dataclass
 from datetime import timedelta
-from threading import Thread
 
-from django.db import connection, transaction
+from django.db import connections, transaction
 from django.dispatch import Signal
 from django.utils import timezone
 
@@ -18,10 +19,17 @@ FOLLOW_UP_AFTER = timedelta(hours=24)
 # How many e-mails for a new password go to one user in a day.
 RESETS_A_DAY = 3
 
-# Sent after the sign-up is committed, in the request, with ``user``. A receiver that hands the
-# welcome e-mail over to its backend returns True. It takes less than a second whatever state that
-# backend is in, and raises if it could not hand it over; the sign-up stands all the same.
+# Sent after the sign-up is committed, with ``user``, in a thread of its own. A receiver returns
+# whether its backend took the welcome e-mail over, and None if it does not care for that. However
+# long it takes, the request goes on after `PATIENCE`; and the sign-up stands all the same.
 user_signed_up = Signal()
+
+# Seconds that a request waits for the backends.
+PATIENCE = 0.9
+# Threads that may wait for them. For who signs up meanwhile, the backends' own sweeps do the work.
+_threads = threading.BoundedSemaphore(16)
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -56,11 +64,27 @@ def sign_up(email: str, name: str, password: str) -> SignUp:
 
 def _hand_over(signup: SignUp) -> None:
     signup.delayed = True
-    answers = [answer for _, answer in user_signed_up.send_robust(sender=User, user=signup.user)]
-    if any(answer is True for answer in answers):
-        signup.delayed = False
-    elif not any(isinstance(answer, Exception) for answer in answers):
-        signup.delayed = deliver(signup.user.pk, WELCOME).state is not State.SENT
+    answers: list[object] = []
+    if _threads.acquire(blocking=False):
+        # A daemon: the end of the process does not wait for a backend either.
+        thread = threading.Thread(target=_ask, args=[signup.user, answers], daemon=True)
+        thread.start()
+        thread.join(PATIENCE)
+        if not thread.is_alive():
+            if any(answer is True for answer in answers):
+                signup.delayed = False
+            elif all(answer is None for answer in answers):  # there is no backend
+                signup.delayed = deliver(signup.user.pk, WELCOME).state is not State.SENT
+            return
+    logger.warning("User %s: the backends take long; what was promised is late", signup.user.pk)
+
+
+def _ask(user: User, answers: list[object]) -> None:
+    try:
+        answers += [answer for _, answer in user_signed_up.send_robust(sender=User, user=user)]
+    finally:
+        connections.close_all()
+        _threads.release()
 
 
 def send_reset(user: User) -> None:
@@ -76,7 +100,7 @@ def send_reset(user: User) -> None:
         try:
             deliver(user.pk, RESET, reference)
         finally:
-            connection.close()
+            connections.close_all()
 
     # Beside the request: how long a mail server takes would tell a stranger who has an account.
-    transaction.on_commit(lambda: Thread(target=send, daemon=True).start())
+    transaction.on_commit(lambda: threading.Thread(target=send, daemon=True).start())

@@ -1,4 +1,4 @@
-"""How an announcement reaches a million users: in steps that are small, and safe to repeat.
+"""How an announcement reaches very many users: in steps that are small, and safe to repeat.
 
 `promise` writes the next thousand rows into the outbox, moves the cursor in the same transaction,
 hands the rows out as batches, and queues itself behind them: so there are never many messages, and

@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 
 from accounts.models import User
 
-from .models import ApprovalRequest, Decision
+from .models import ApprovalRequest, Decision, Reason
 
 
 @dataclass
@@ -19,7 +19,7 @@ class DecisionInput:
     request_id: int
     approver_id: int
     approved: bool
-    reason: str = ""
+    reason_id: int = 0  # of a `Reason`
 
 
 def may_approve(user: User | AnonymousUser) -> bool:
@@ -46,12 +46,15 @@ def record_decision(input: DecisionInput) -> str:
                 type="NotAllowed",
                 non_retryable=True,
             )
+        reason = Reason.objects.filter(pk=input.reason_id, request=request, author=approver).first()
+        if not input.approved and not reason:
+            raise ApplicationError("A rejection needs a reason.", type="ReasonMissing")
         if request.state == ApprovalRequest.State.WAITING:
             Decision.objects.create(
                 request=request,
                 decided_by=approver,
                 approved=input.approved,
-                reason=input.reason,
+                reason=reason.text if reason else "",
             )
             states = ApprovalRequest.State
             request.state = states.APPROVED if input.approved else states.REJECTED
@@ -62,6 +65,17 @@ def record_decision(input: DecisionInput) -> str:
 @activity.defn(no_thread_cancel_exception=True)
 def expire_request(request_id: int) -> str:
     """Close the request, unless it is decided, and return what holds now."""
-    states = ApprovalRequest.State
-    ApprovalRequest.objects.filter(pk=request_id, state=states.WAITING).update(state=states.EXPIRED)
+    return close(request_id, ApprovalRequest.State.EXPIRED)
+
+
+@activity.defn(no_thread_cancel_exception=True)
+def call_off_request(request_id: int) -> str:
+    """The same because its workflow was cancelled."""
+    return close(request_id, ApprovalRequest.State.CANCELLED)
+
+
+def close(request_id: int, state: ApprovalRequest.State) -> str:
+    """Give the request this state if it waits, and return its state."""
+    waiting = ApprovalRequest.objects.filter(pk=request_id, state=ApprovalRequest.State.WAITING)
+    waiting.update(state=state)
     return ApprovalRequest.objects.get(pk=request_id).state

@@ -1,16 +1,22 @@
 """Starts the workflow of an approval, and hands it a decision."""
 
+import logging
 from datetime import datetime
 
-from workflows import client
+from django.utils import timezone
 
-from .activities import DecisionInput
+from workflows import client
+from workflows.observe import observe
+
+from .activities import DecisionInput, close
 from .models import ApprovalRequest
-from .workflow import ApprovalInput, ApprovalWorkflow
+from .workflow import EXPIRE_AFTER, ApprovalInput, ApprovalWorkflow
+
+logger = logging.getLogger(__name__)
 
 
 def workflow_id(request_id: int) -> str:
-    return f"approval-{request_id}"
+    return ApprovalRequest.objects.values_list("workflow_id", flat=True).get(pk=request_id)
 
 
 def start_approval(request: ApprovalRequest) -> None:
@@ -22,18 +28,29 @@ def start_approval(request: ApprovalRequest) -> None:
     client.start_once(
         ApprovalWorkflow.run,
         ApprovalInput(request.pk, request.requester_id),
-        id=workflow_id(request.pk),
+        id=request.workflow_id,
         summary=f"Approval of request {request.pk}",
     )
+    request.started_at = timezone.now()
+    request.save(update_fields=["started_at"])
 
 
 def start_missing(since: datetime) -> None:
-    """Start what was asked for before ``since`` while Temporal was down."""
-    waiting = ApprovalRequest.objects.filter(
-        state=ApprovalRequest.State.WAITING, asked_at__lte=since
-    )
-    for request in waiting[:500]:
-        start_approval(request)
+    """Start what was asked for before ``since`` while Temporal was down, the oldest first.
+
+    And close what should have expired by then, but has no workflow any more.
+    """
+    waiting = ApprovalRequest.objects.filter(state=ApprovalRequest.State.WAITING).order_by("pk")
+    client.each(waiting.filter(started_at=None, asked_at__lte=since)[:500], start_approval)
+    client.each(waiting.filter(started_at__lte=since - EXPIRE_AFTER)[:500], _close_if_ended)
+
+
+def _close_if_ended(request: ApprovalRequest) -> None:
+    seen = observe(request.workflow_id)
+    if not seen or seen.status != "running":
+        close(request.pk, ApprovalRequest.State.CANCELLED)
+        end = seen.status if seen else "lost"
+        logger.error("Request %s is closed: its workflow is %s.", request.pk, end)
 
 
 def decide(decision: DecisionInput) -> str:
@@ -44,10 +61,9 @@ def decide(decision: DecisionInput) -> str:
     is refused, and what `client.call` raises.
     """
     answer = "approve" if decision.approved else "reject"
+    id = workflow_id(decision.request_id)
     return client.call(
-        lambda temporal: temporal.get_workflow_handle(
-            workflow_id(decision.request_id)
-        ).execute_update(
+        lambda temporal: temporal.get_workflow_handle(id).execute_update(
             ApprovalWorkflow.decide, decision, id=f"{answer}-by-{decision.approver_id}"
         ),
         timeout=2,

@@ -16,7 +16,7 @@ from workflows import client
 
 from .activities import DecisionInput, may_approve
 from .forms import DecisionForm, RequestForm
-from .models import ApprovalRequest
+from .models import ApprovalRequest, Reason
 from .start import decide, start_approval
 from .workflow import EXPIRE_AFTER, REMIND_AFTER
 
@@ -95,11 +95,15 @@ def _ask(request: HttpRequest, form: RequestForm) -> None:
 
 
 def _decide(request: HttpRequest, approval: ApprovalRequest, form: DecisionForm) -> None:
+    reason = Reason(request=approval, text=form.cleaned_data["reason"])
+    if reason.text:
+        reason.author_id = request.user.pk  # type: ignore[assignment]  # somebody is logged in
+        reason.save()
     decision = DecisionInput(
         request_id=approval.pk,
         approver_id=request.user.pk,  # type: ignore[arg-type]  # somebody is logged in
         approved=form.cleaned_data["answer"] == "approve",
-        reason=form.cleaned_data["reason"],
+        reason_id=reason.pk or 0,
     )
     try:
         state = decide(decision)

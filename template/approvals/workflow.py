@@ -2,17 +2,18 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from workflows.emails import SEND_TIMEOUT, mail_queue
+    from workflows.emails import TIMEOUTS, mail_queue
 
-    from .activities import DecisionInput, expire_request, record_decision
+    from .activities import DecisionInput, call_off_request, expire_request, record_decision
     from .reminders import remind_approvers
 
 REMIND_AFTER = timedelta(days=1)
@@ -27,7 +28,10 @@ class ApprovalInput:
 
 @workflow.defn
 class ApprovalWorkflow:
-    """Wait for a decision. Returns ``approved``, ``rejected`` or ``expired``."""
+    """Wait for a decision. Returns ``approved``, ``rejected`` or ``expired``.
+
+    Cancelling the workflow closes the request.
+    """
 
     @workflow.init
     def __init__(self, input: ApprovalInput) -> None:
@@ -38,11 +42,16 @@ class ApprovalWorkflow:
 
     @workflow.run
     async def run(self, input: ApprovalInput) -> str:
-        if not await self._decided_within(REMIND_AFTER):
-            await self._remind()
-            if not await self._decided_within(EXPIRE_AFTER - REMIND_AFTER):
-                await self._expire()
-        await workflow.wait_condition(workflow.all_handlers_finished)
+        try:
+            if not await self._decided_within(REMIND_AFTER):
+                await self._remind()
+                if not await self._decided_within(EXPIRE_AFTER - REMIND_AFTER):
+                    await self._close(expire_request)
+            await workflow.wait_condition(workflow.all_handlers_finished)
+        except (ActivityError, asyncio.CancelledError) as error:
+            if is_cancelled_exception(error):
+                await _to_the_end(self._close(call_off_request))
+            raise
         return self._outcome or "expired"
 
     @workflow.update
@@ -67,7 +76,7 @@ class ApprovalWorkflow:
             raise ApplicationError("Nobody decides on their own request.", type="NotAllowed")
         if self._outcome:
             raise ApplicationError(f"It is {self._outcome} already.", type="TooLate")
-        if not decision.approved and not decision.reason.strip():
+        if not decision.approved and not decision.reason_id:
             raise ApplicationError("A rejection needs a reason.", type="ReasonMissing")
 
     async def _decided_within(self, time: timedelta) -> bool:
@@ -77,21 +86,35 @@ class ApprovalWorkflow:
 
     async def _remind(self) -> None:
         # The deadline does not wait for a mail server. The outbox goes on trying.
-        with contextlib.suppress(ActivityError):
+        try:
             await workflow.execute_activity(
                 remind_approvers,
                 self._input.request_id,
                 task_queue=mail_queue(workflow.info().task_queue),
-                start_to_close_timeout=SEND_TIMEOUT,
+                **TIMEOUTS,
                 retry_policy=RetryPolicy(maximum_attempts=3),
             )
+        except ActivityError as error:
+            # Requests that were cancelled at this place before have gone on.
+            if is_cancelled_exception(error) and workflow.patched("cancelled-reminder"):
+                raise
 
-    async def _expire(self) -> None:
+    async def _close(self, how: Callable[[int], str]) -> None:
         async with self._deciding:
             if self._outcome is None:
                 self._outcome = await workflow.execute_activity(
-                    expire_request,
+                    how,
                     self._input.request_id,
                     start_to_close_timeout=timedelta(seconds=10),
                     retry_policy=RetryPolicy(maximum_interval=timedelta(minutes=1)),
                 )
+        await workflow.wait_condition(workflow.all_handlers_finished)
+
+
+async def _to_the_end(work: Coroutine) -> None:
+    """Await all of it, also if the workflow is cancelled meanwhile."""
+    task = asyncio.create_task(work)
+    while not task.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
+    await task

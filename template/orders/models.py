@@ -4,12 +4,19 @@ Each step of `OrderWorkflow` writes a row whose key is unique. The key is the wo
 step, so however often the step runs, its effect is there once.
 """
 
+from uuid import uuid4
+
 from django.conf import settings
 from django.core.validators import MinValueValidator
 from django.db import models
 
 # What stands on an order for its customer. A longer reason is cut.
 REASON_LENGTH = 200
+
+
+def new_workflow_id() -> str:
+    """An id that no order has had, also if a backup is restored and numbers come again."""
+    return f"order-{uuid4().hex}"
 
 
 class Product(models.Model):
@@ -49,6 +56,9 @@ class Order(models.Model):
     )
     token = models.UUIDField(
         null=True, unique=True, editable=False, help_text="Of the form: sent twice, it is one order"
+    )
+    workflow_id = models.CharField(
+        max_length=60, unique=True, editable=False, default=new_workflow_id
     )
     placed_at = models.DateTimeField(auto_now_add=True)
 

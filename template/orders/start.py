@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 def workflow_id(order_id: int) -> str:
-    return f"order-{order_id}"
+    return Order.objects.values_list("workflow_id", flat=True).get(pk=order_id)
 
 
 def start_order(order: Order) -> None:
@@ -32,7 +32,7 @@ def start_order(order: Order) -> None:
     client.start_once(
         OrderWorkflow.run,
         OrderInput(order.pk, order.customer_id),
-        id=workflow_id(order.pk),
+        id=order.workflow_id,
         summary=f"Order {order.pk}",
     )
 
@@ -47,7 +47,7 @@ def take_back(order: Order) -> None:
             lambda temporal: temporal.start_workflow(
                 TakeBackWorkflow.run,
                 OrderInput(order.pk, order.customer_id),
-                id=workflow_id(order.pk),
+                id=order.workflow_id,
                 task_queue=settings.TEMPORAL_TASK_QUEUE,
                 static_summary=f"Take back order {order.pk}",
             )
@@ -55,22 +55,27 @@ def take_back(order: Order) -> None:
 
 
 def start_missing(since: datetime) -> None:
-    """See to the orders placed before ``since`` that no workflow moves, the oldest first.
+    """See to the orders placed before ``since`` that are not finished, the oldest first."""
+    unfinished = Order.objects.filter(state__in=Order.UNFINISHED, placed_at__lte=since)
+    client.each(unfinished.order_by("pk")[:500], _see_to)
+
+
+def _see_to(order: Order) -> None:
+    """Do something about an order that no workflow moves.
 
     Temporal was down: start it. Its workflow was cancelled and did not take everything back: do so.
     Somebody terminated it, or Temporal has lost it: it is stopped, and a person decides. Nothing
     is charged then, whatever becomes of Temporal's memory of it.
     """
-    unfinished = Order.objects.filter(state__in=Order.UNFINISHED)
-    for order in unfinished.filter(placed_at__lte=since).order_by("pk")[:500]:
-        seen = observe(workflow_id(order.pk))
-        if seen and seen.status in ("running", "continued as new"):
-            continue
-        if not seen and order.state == Order.State.PLACED:
-            start_order(order)
-        elif seen and seen.status == "canceled":
-            if unfinished.filter(pk=order.pk).exists():  # it may have ended well meanwhile
-                take_back(order)
-        elif unfinished.filter(pk=order.pk).update(state=Order.State.STOPPED, reason=STOPPED):
-            end = seen.status if seen else "lost"
-            logger.error("%s is stopped: its workflow is %s.", order, end)
+    seen = observe(order.workflow_id)
+    if seen and seen.status in ("running", "continued as new"):
+        return
+    unfinished = Order.objects.filter(pk=order.pk, state__in=Order.UNFINISHED)
+    if not seen and order.state == Order.State.PLACED:
+        start_order(order)
+    elif seen and seen.status == "canceled":
+        if unfinished.exists():  # it may have ended well meanwhile
+            take_back(order)
+    elif unfinished.update(state=Order.State.STOPPED, reason=STOPPED):
+        end = seen.status if seen else "lost"
+        logger.error("%s is stopped: its workflow is %s.", order, end)

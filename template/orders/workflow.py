@@ -11,7 +11,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from workflows.emails import SEND_TIMEOUT, EmailInput, mail_queue, send_email
+    from workflows.emails import TIMEOUTS, EmailInput, mail_queue, send_email
 
     from .activities import (
         Step,
@@ -87,7 +87,7 @@ class OrderWorkflow:
                 send_email,
                 EmailInput(input.customer_id, RECEIPT, str(input.order_id)),
                 task_queue=mail_queue(workflow.info().task_queue),
-                start_to_close_timeout=SEND_TIMEOUT,
+                **TIMEOUTS,
             )
 
 

@@ -29,6 +29,11 @@ class Scheduler(DatabaseScheduler):
 
     lock: IO | BaseDatabaseWrapper
 
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        # What was due while Redis did not take it, by name: once each, however often it was due.
+        self.missed: dict[str, ModelEntry] = {}
+        super().__init__(*args, **kwargs)
+
     def setup_schedule(self) -> None:
         # Before the schedule is read: what the other beat sends meanwhile is not due here.
         self.lock = wait_for_lock()
@@ -38,18 +43,29 @@ class Scheduler(DatabaseScheduler):
         """Install nothing: Celery's one entry cleans up results, and Redis expires those."""
 
     def apply_entry(self, entry: ModelEntry, producer: object = None) -> None:
-        # As in Celery, which adds sixty lines of traceback each time while Redis is down.
-        logger.info("Sending due task %s (%s)", entry.name, entry.task)
+        # As in Celery, which adds sixty lines of traceback each time while Redis is down, and then
+        # leaves out what was due.
         try:
             self.apply_async(entry, producer=producer, advance=False)
         except SchedulingError as error:
-            logger.error("%s", error)
+            if entry.name not in self.missed:
+                logger.error("%s. It is sent once Redis is back.", error)
+            self.missed[entry.name] = entry
+            # For a beat that starts meanwhile.
+            entry.model.last_run_at = entry.last_run_at
+        else:
+            logger.info("Sent due task %s (%s)", entry.name, entry.task)
+            self.missed.pop(entry.name, None)
 
     def tick(self, **kwargs: object) -> float:
         if isinstance(self.lock, BaseDatabaseWrapper):
             # The lock is gone with its connection. Raises then, and the next start takes it.
             with self.lock.cursor() as cursor:
                 cursor.execute("SELECT 1")
+        for entry in list(self.missed.values()):
+            self.apply_entry(entry, producer=self.producer)
+            if entry.name not in self.missed:
+                self.reserve(entry)
         delay = super().tick(**kwargs)
         heartbeat.beat()
         return delay

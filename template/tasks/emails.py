@@ -5,8 +5,11 @@ What sends e-mails is on the queue `mail`: a mail server may take ten minutes to
 tasks do not wait for it.
 """
 
+import logging
+
 from celery import Task, shared_task
 from django.dispatch import receiver
+from kombu.exceptions import OperationalError
 
 from accounts.emails import WELCOME
 from accounts.models import User
@@ -24,11 +27,17 @@ LONGEST_DELAY = 600
 # How many due e-mails one look hands out.
 BATCH = 1000
 
+logger = logging.getLogger(__name__)
+
 
 @receiver(user_signed_up)
 def hand_over(user: User, **kwargs: object) -> bool:
-    """Publish the welcome e-mail's task. Raises `OperationalError` if Redis does not take it."""
-    send_welcome_email.delay(user.pk)
+    """Publish the welcome e-mail's task, and return whether Redis took it."""
+    try:
+        send_welcome_email.delay(user.pk)
+    except OperationalError as error:
+        logger.warning("User %s: the welcome e-mail is late, for Redis fails: %s", user.pk, error)
+        return False
     return True
 
 

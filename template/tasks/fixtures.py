@@ -134,6 +134,7 @@ class CeleryCommand:
             "DATA_DIR": str(folder),
             "DJANGO_SETTINGS_MODULE": "config.settings",
             "EMAIL_URL": f"filemail:///{folder}/mail",
+            "TMPDIR": str(folder),
         }
         # Without mingle: it would look for other workers for a second.
         self.worker_options = ["-l", "info", "-c", "2", "--without-mingle"]

@@ -1,12 +1,14 @@
-"""Gives the tasks of a killed worker back to their queues, some 20 seconds after its end.
+"""Gives the tasks of a killed worker back to their queues.
 
 Redis does not know when a consumer is gone. Kombu keeps all messages that are handed out and not
 acknowledged in one place, and puts back those that have been there for longer than the
 "visibility timeout", an hour by default: longer than any task, for it would run twice otherwise.
 
-Here each worker process has a place of its own, and a lease that it renews while it lives. What
-lies in a place without a lease was left by a dead worker, and any other worker puts it back. So
-tasks and countdowns may be long, and a killed worker's tasks need not wait for an hour.
+Here each worker process has a place of its own. What lies in the place of a dead worker, any other
+worker puts back. On the same machine it knows at once: a worker holds a lock on a file, which the
+system frees when the last of its processes ends, however it ends. On other machines it goes by a
+lease in Redis, which a worker renews while it lives. So tasks and countdowns may be long, and a
+killed worker's tasks need not wait for an hour.
 
 A task may be what ends its worker, and would end one after the other. So its message notes the
 places of the dead that it was in, and after some it is put aside: `manage.py dead_tasks` shows such
@@ -14,19 +16,25 @@ tasks and puts them back. A worker that was only silent, such as one on a machin
 back and says so; it does not count.
 """
 
+import fcntl
 import json
 import os
 import socket
+import tempfile
 import threading
 import time
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from celery import bootsteps
+from celery.concurrency.prefork import TaskPool
 from celery.utils.log import get_logger
 from celery.worker.consumer import Consumer
+from celery.worker.request import Request
+from celery.worker.state import active_requests
 from kombu.common import ignore_errors
 from kombu.transport.redis import GlobalKeyPrefixMixin
 
@@ -35,10 +43,12 @@ logger = get_logger(__name__)
 # Kombu's `Connection`, whose type does not know the channels of Redis.
 RedisConnection = Any
 
-# Seconds without a sign of life after which a worker counts as dead.
-LEASE = 20
-# Seconds between two renewals. Each one looks for dead workers, too.
-RENEWAL = 5
+# Seconds without a sign of life after which a worker of another machine is thought to be dead, and
+# those for which one then watches whether it comes back. A Redis that stood still keeps all workers
+# from renewing; once it is back, they have done so within `RENEWAL` and two time-outs.
+LEASE, DOUBT = 60, 20
+# Seconds between two renewals, each of which looks for dead workers, too; and its time-out.
+RENEWAL, TIMEOUT = 5, 4
 # The Redis set of all places.
 PLACES = "unacked-places"
 # Workers that may die with a task in hand before it is put aside.
@@ -68,7 +78,15 @@ class Recovery(bootsteps.StartStopStep):
             "unacked_index_key": _index(self.place),
             "unacked_mutex_key": f"{self.place}-mutex",
         }
+        # Until this process and those that it forks have ended.
+        self.lock = _lock_file(self.place).open("x")
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        if not isinstance(consumer.pool, TaskPool):
+            # Threads cannot be stopped. Their tasks go on, and are not put back: see `stop`.
+            self.app.conf.worker_cancel_long_running_tasks_on_connection_loss = False
+        self.running: set[Request] = set()
         self.channel: Any = None
+        self.consumer = consumer
         self.thread = threading.Thread(target=self.keep_alive, daemon=True)
 
     def start(self, consumer: Consumer) -> None:
@@ -79,16 +97,24 @@ class Recovery(bootsteps.StartStopStep):
             self.channel.basic_ack = self.channel.basic_reject = lambda *_, **__: None
         self.channel = consumer.connection.default_channel
         self.channel.do_restore = False
+        for request in self.running:
+            request.message.channel = self.channel
 
         renew(consumer.connection, self.place, again=self.thread.is_alive())
-        # After a lost connection: what ran was cancelled, and could not be acknowledged either.
-        restore(consumer.connection, self.place)
-        restore_dead(consumer.connection)
+        # After a lost connection: what was cancelled, and what could not be acknowledged.
+        keep = {request.message.delivery_tag.encode() for request in self.running}
+        restore(consumer.connection, self.place, keep)
+        self.running.clear()
+        restore_dead(consumer.connection, {})
         if not self.thread.is_alive():
             self.thread.start()
 
+    def stop(self, consumer: Consumer) -> None:
+        # The connection is lost. What still runs was not cancelled: it ends here.
+        self.running.update(active_requests)
+
     def shutdown(self, consumer: Consumer) -> None:
-        # What did not end in time. Without Redis it stays, and others find it by the lease.
+        # What did not end in time. Without Redis it stays, and others find it.
         if consumer.connection:
             ignore_errors(consumer, restore, consumer.connection, self.place)
 
@@ -97,37 +123,71 @@ class Recovery(bootsteps.StartStopStep):
         while True:
             try:
                 with self.app.connection_for_read() as connection:
+                    times = dict.fromkeys(("socket_connect_timeout", "socket_timeout"), TIMEOUT)
+                    connection.transport_options = connection.transport_options | times
+                    silent: dict[str, float] = {}
                     while True:
                         time.sleep(RENEWAL)
-                        renew(connection, self.place, again=True)
-                        restore_dead(connection)
+                        if not renew(connection, self.place, again=True):
+                            self.consumer.call_soon(_begin_anew)
+                        restore_dead(connection, silent)
             except Exception as error:
                 # Whatever it is: without its lease, the worker's tasks would run a second time.
                 logger.warning("Could not renew the lease: %s", error)
 
 
-def renew(connection: RedisConnection, place: str, again: bool) -> None:
-    """Say that the worker whose place this is lives."""
+def _begin_anew() -> None:
+    """End the connection: with it, Celery ends what runs elsewhere too, unless it is in threads."""
+    raise ConnectionError("silent for too long: others run this worker's tasks again")
+
+
+def renew(connection: RedisConnection, place: str, again: bool) -> bool:
+    """Say that the worker whose place this is lives; return whether nobody took it for dead."""
     with connection.default_channel.conn_or_acquire() as redis:
-        if redis.sadd(PLACES, place) and again:
-            # It was silent for so long that others took it for dead.
+        lapsed = redis.sadd(PLACES, place) and again
+        if lapsed:
             redis.set(_returned(place), "", ex=MEMORY)
         redis.set(_lease(place), "", ex=LEASE)
+    return not lapsed
 
 
-def restore_dead(connection: RedisConnection) -> None:
-    """Put back what dead workers had taken."""
+def restore_dead(connection: RedisConnection, silent: dict[str, float]) -> None:
+    """Put back what dead workers had taken.
+
+    ``silent`` are those that have no lease and the time since when that is known here: the same
+    dictionary at each call, and a new one after Redis has not answered.
+    """
+    now = time.monotonic()
     with connection.default_channel.conn_or_acquire() as redis:
         places = [name.decode() for name in redis.smembers(PLACES)]
         for place in places:
-            if not redis.exists(_lease(place)):
-                if count := restore(connection, place, dead=True):
-                    logger.warning("A worker died: %d of its tasks go back (%s)", count, place)
-                redis.srem(PLACES, place)
+            if not _has_ended(place):
+                if redis.exists(_lease(place)):
+                    silent.pop(place, None)
+                    continue
+                if now - silent.setdefault(place, now) < DOUBT:
+                    continue
+            redis.delete(_lease(place))
+            if count := restore(connection, place, dead=True):
+                logger.warning("A worker died: %d of its tasks go back (%s)", count, place)
+            redis.srem(PLACES, place)
+            _lock_file(place).unlink(missing_ok=True)
 
 
-def restore(connection: RedisConnection, place: str, dead: bool = False) -> int:
-    """Put the messages of a place back to their queues, and return how many they were.
+def _has_ended(place: str) -> bool:
+    """Whether its worker was on this machine, and none of its processes is left."""
+    try:
+        with _lock_file(place).open() as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # there is no such file here, or somebody holds it
+        return False
+    return True
+
+
+def restore(
+    connection: RedisConnection, place: str, keep: Iterable[bytes] = (), dead: bool = False
+) -> int:
+    """Put the messages of a place back to their queues, but for the tags to keep; return how many.
 
     If its worker is dead, those that were in the hands of too many dead workers are put aside.
     """
@@ -153,7 +213,7 @@ def restore(connection: RedisConnection, place: str, dead: bool = False) -> int:
 
         if dead:
             channel._do_restore_message = put_back_or_aside
-        tags = redis.hkeys(place)
+        tags = set(redis.hkeys(place)) - set(keep)
         for tag in tags:
             # A transaction: of two workers that do this at once, one finds the message.
             channel.qos.restore_by_tag(tag, redis)
@@ -184,6 +244,10 @@ def _waits(message: dict) -> bool:
     """Whether it was only to run later, so that its worker had not begun it."""
     eta = message["headers"].get("eta")
     return bool(eta) and datetime.fromisoformat(eta) > datetime.now(UTC)
+
+
+def _lock_file(place: str) -> Path:
+    return Path(tempfile.gettempdir(), Path(place).name)
 
 
 def _index(place: str) -> str:

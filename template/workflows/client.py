@@ -11,7 +11,8 @@ call and not at import, because its threads would not survive the fork of a web 
 import asyncio
 import logging
 import threading
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -25,12 +26,15 @@ from .connection import why_unreachable
 
 # Seconds that a call may take, for a request that somebody is waiting for.
 TIMEOUT = 0.8
+# Seconds after which `each` begins no other, so that the sweep has an end when Temporal is slow.
+ENOUGH = 30
 # What `call` raises if Temporal cannot be reached, refuses, or does not answer in time.
 UNAVAILABLE = (ConnectionError, RPCError, TimeoutError)
 
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+Row = TypeVar("Row")
 
 _loop: asyncio.AbstractEventLoop | None = None
 _client: Client | None = None
@@ -80,6 +84,24 @@ def start_once(workflow: Callable, input: Any, *, id: str, summary: str) -> bool
         logger.info("Nothing is started: %s runs already, or ran before under this id.", id)
         return False
     return True
+
+
+def each(rows: Iterable[Row], see_to: Callable[[Row], object]) -> None:
+    """Call ``see_to`` for each row, for half a minute, whatever becomes of the ones before.
+
+    Raises the first error in the end.
+    """
+    errors, end = [], time.monotonic() + ENOUGH
+    for row in rows:
+        if time.monotonic() > end:
+            break
+        try:
+            see_to(row)
+        except Exception as error:
+            logger.warning("%s %s: %s", see_to.__name__, getattr(row, "pk", row), error)
+            errors.append(error)
+    if errors:
+        raise errors[0]
 
 
 def check() -> None:

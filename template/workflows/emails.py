@@ -1,19 +1,33 @@
 """Sending e-mails from workflows, by way of the outbox."""
 
+import asyncio
 import logging
 import time
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ActivityOutboundInterceptor,
+    ExecuteActivityInput,
+    Interceptor,
+)
 
 from outbox.delivery import State, bring_forward, deliver
 from outbox.smtp import ANSWER_TIMEOUT
 
-# How long an activity may take that sends one e-mail: a mail server may need ten minutes to answer.
-# The outbox's claim is longer than that too, so nobody else sends it meanwhile.
-SEND_TIMEOUT = timedelta(seconds=ANSWER_TIMEOUT + 120)
+# Of an activity that sends e-mails: a mail server may need ten minutes to answer one. The outbox's
+# claim is longer than that too, so nobody else sends it meanwhile. Its worker counts as dead after
+# one: as long as the claim lasts before the message's end leaves.
+TIMEOUTS: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(seconds=ANSWER_TIMEOUT + 120),
+    "heartbeat_timeout": timedelta(minutes=1),
+}
+# Seconds between two signs of life.
+BEAT = 15
 # Seconds after which `deliver_emails` begins no other e-mail.
 ENOUGH = 30
 
@@ -35,6 +49,31 @@ def mail_queue(task_queue: str) -> str:
     A worker has threads of its own for it, so that a mail server that hangs holds up nothing else.
     """
     return f"{task_queue}-mail"
+
+
+class Heartbeats(Interceptor):
+    """Lets a worker say that it lives, as long as its activities wait for the mail server."""
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        return _Heartbeats(next)
+
+
+class _Heartbeats(ActivityInboundInterceptor):
+    def init(self, outbound: ActivityOutboundInterceptor) -> None:
+        self.outbound = outbound
+        super().init(outbound)
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> object:
+        async def beat() -> None:
+            while True:
+                self.outbound.heartbeat()  # `activity.heartbeat` is for the activity's thread
+                await asyncio.sleep(BEAT)
+
+        beating = asyncio.create_task(beat())
+        try:
+            return await self.next.execute_activity(input)
+        finally:
+            beating.cancel()
 
 
 # A cancellation must not come between the mail server's accept and the mark in the outbox, hence
@@ -81,13 +120,12 @@ def deliver_emails(emails: list[EmailInput]) -> int:
     """Send those e-mails that are still due, for half a minute; return how many were sent.
 
     The rest stay due, for the next sweep, and so does one that cannot be composed. Run it on
-    `mail_queue`, with `SEND_TIMEOUT`: the last one may wait for the mail server as long as any.
+    `mail_queue`, with `TIMEOUTS`: the last one may wait for the mail server as long as any.
     """
     sent, end = 0, time.monotonic() + ENOUGH
     for email in emails:
         if activity.is_worker_shutdown() or activity.is_cancelled() or time.monotonic() > end:
             break
-        activity.heartbeat()
         try:
             delivery = deliver(email.user_id, email.kind, email.reference)
         except Exception:

@@ -1,16 +1,22 @@
 """What a worker runs, and with which threads. `worker_process.py` starts and stops it."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
-from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
+from temporalio.worker import (
+    Interceptor,
+    PollerBehaviorAutoscaling,
+    Worker,
+    WorkerDeploymentConfig,
+)
 
-from .database import Threads
+from .database import FreshConnections
 from .declarations import Declared
-from .emails import mail_queue
+from .emails import Heartbeats, mail_queue
 
 # Activities that run at the same time, and as many more that wait for the mail server.
 THREADS = 16
@@ -28,20 +34,23 @@ def create_workers(client: Client, declared: Declared, **options: Any) -> list[W
     options["activities"] = declared.activities
     mail_options = options | {"activities": declared.mail_activities}
     return [
-        _worker(client, task_queue, workflows=declared.workflows, **options),
-        _worker(client, mail_queue(task_queue), **mail_options),
+        _worker(client, task_queue, [], workflows=declared.workflows, **options),
+        _worker(client, mail_queue(task_queue), [Heartbeats()], **mail_options),
     ]
 
 
-def _worker(client: Client, task_queue: str, **options: Any) -> Worker:
+def _worker(
+    client: Client, task_queue: str, interceptors: list[Interceptor], **options: Any
+) -> Worker:
     return Worker(
         client,
         task_queue=task_queue,
-        activity_executor=Threads(THREADS, thread_name_prefix=task_queue),
+        activity_executor=ThreadPoolExecutor(THREADS, thread_name_prefix=task_queue),
         max_concurrent_activities=THREADS,
         # By default five polls wait for work, and under load new work waits for them.
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+        interceptors=[*interceptors, FreshConnections()],
         # An activity learns with its heartbeat that it is cancelled.
         max_heartbeat_throttle_interval=timedelta(seconds=2),
         graceful_shutdown_timeout=DRAIN,

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
-from config.celery import app
 from tasks.fixtures import CeleryCommand
 
 
@@ -16,12 +15,6 @@ def add_chores(celery: CeleryCommand) -> CeleryCommand:
     celery.env["PYTHONPATH"] = str(Path(__file__).parent)
     celery.worker_options += ["-I", "chores"]
     return celery
-
-
-def a_task_runs() -> bool:
-    """Whether a worker knows that one of its pool processes has begun a task."""
-    answers = app.control.inspect(timeout=0.5).active() or {}
-    return any(task["time_start"] for tasks in answers.values() for task in tasks)
 
 
 @pytest.fixture

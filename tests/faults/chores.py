@@ -16,7 +16,8 @@ from django.conf import settings
 from outbox.models import Email
 from tasks import recovery, worker
 
-recovery.LEASE, recovery.RENEWAL = 4, 0.5
+recovery.LEASE, recovery.DOUBT, recovery.RENEWAL = 4, 1, 0.5
+recovery.LEASE = int(os.environ.get("LEASE", recovery.LEASE))
 recovery.DEATHS = int(os.environ.get("DEATHS", recovery.DEATHS))
 worker.GRACE = 2
 settings.EMAIL_TIMEOUT = 1
@@ -32,10 +33,10 @@ def letter(email: Email) -> tuple[str, str]:
 
 
 @shared_task
-def note(file: str) -> None:
+def note(file: str, word: str = "noted") -> None:
     """Append a word to the file."""
     with Path(file).open("a") as notes:
-        notes.write("noted\n")
+        notes.write(f"{word}\n")
 
 
 @shared_task(max_retries=3, default_retry_delay=0.1)

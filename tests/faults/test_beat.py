@@ -1,6 +1,11 @@
 """A real beat: it keeps the schedule, and never together with another one."""
 
+from datetime import timedelta
 from pathlib import Path
+
+import pytest
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
 
 from accounts.emails import WELCOME
 from accounts.models import User
@@ -22,7 +27,7 @@ def test_what_was_missed_is_sent(celery: CeleryCommand, every_second):
 
 def test_a_second_beat_waits_until_the_first_ends(celery: CeleryCommand, every_second):
     first = celery("beat", "-l", "info")
-    first.wait_for("Sending due task")
+    first.wait_for("Sent due task")
     second = celery("beat", "-l", "info")
     second.wait_for("Another beat runs on this database. Waiting until it ends.")
     third = celery("beat")
@@ -30,14 +35,14 @@ def test_a_second_beat_waits_until_the_first_ends(celery: CeleryCommand, every_s
     assert third.stop() == 0
 
     first.end()
-    second.wait_for("Sending due task")
+    second.wait_for("Sent due task")
 
 
 def test_a_beat_goes_on_when_redis_is_back(
     celery: CeleryCommand, redis_server: RedisServer, every_second
 ):
     beat = celery("beat", "-l", "info")
-    beat.wait_for("Sending due task")
+    beat.wait_for("Sent due task")
     redis_server.process.stop()
     beat.wait_for("Couldn't apply scheduled task Send due e-mails")
     assert "Traceback" not in beat.output
@@ -45,6 +50,40 @@ def test_a_beat_goes_on_when_redis_is_back(
     redis_server.start()
     sent = redis_server.client.llen("celery")
     wait_until(lambda: redis_server.client.llen("celery") > sent, "a message")
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_what_is_due_while_redis_is_away_is_sent_once(
+    celery: CeleryCommand, redis_server: RedisServer, restarts: bool
+):
+    """A task of the night is not left out until the next one, also if beat restarts meanwhile."""
+    PeriodicTask.objects.exclude(name="Clean up").delete()
+    task = PeriodicTask.objects.get()
+    task.last_run_at = timezone.now() - timedelta(days=1)
+    task.save()
+    beat = celery("beat", "-l", "info", "--max-interval", "1")
+    beat.wait_for("Sent due task Clean up")
+    redis_server.process.stop()
+    task.save()  # it is due again
+    beat.wait_for("Couldn't apply scheduled task Clean up")
+    if restarts:
+        assert beat.stop() == 0
+    redis_server.start()
+    if restarts:
+        beat = celery("beat", "-l", "info")
+    wait_until(lambda: redis_server.client.llen("celery") == 2, "the second message")
+    assert beat.stop() == 0
+    assert beat.output.count("Couldn't apply") == (not restarts)  # it is said once
+    assert redis_server.client.llen("celery") == 2
+    task.refresh_from_db()
+    assert timezone.now() - task.last_run_at < timedelta(hours=1)
+
+
+def test_a_beat_goes_on_where_no_file_can_be_written(celery: CeleryCommand, every_second, tmp_path):
+    celery.env["DATA_DIR"] = str(tmp_path / "celery-0.log")  # no folder
+    beat = celery("beat", "-l", "info", PC_PROC_NAME="celery-beat")
+    wait_until(lambda: beat.output.count("Sent due task") == 2, "the second task")
+    assert beat.stop() == 0
 
 
 def test_a_beat_shows_that_it_works(celery: CeleryCommand, tmp_path: Path):

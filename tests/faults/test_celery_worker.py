@@ -1,11 +1,13 @@
 """A real worker on a real Redis: what becomes of tasks when something stops or dies."""
 
 import json
+import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
-from celery_processes import a_task_runs, add_chores
+from celery_processes import add_chores
 from chores import die, ignore_the_limit, note, rest
 from django.core.management import call_command
 
@@ -41,7 +43,8 @@ def test_the_task_of_a_killed_pool_process_runs_again_some_times(celery: CeleryC
 
 
 def test_the_task_of_a_killed_worker_runs_again(celery: CeleryCommand, notes):
-    killed = celery.worker()
+    """On the same machine, whatever its lease is."""
+    killed = celery.worker(LEASE="3600")
     rest.delay(str(notes), 2)
     wait_until(notes.read_text, "the task's start")
     killed.end()
@@ -113,17 +116,47 @@ def test_a_worker_that_was_silent_poisons_no_task(
     assert not redis_server.client.exists(DEAD)
 
 
+def test_a_worker_that_was_silent_stops_what_others_run(celery: CeleryCommand, notes):
+    silent = celery.worker("-n", "silent@%h")
+    rest.delay(str(notes), 6)
+    wait_until(notes.read_text, "the task's start")
+    os.killpg(silent.pid, signal.SIGSTOP)
+    celery.worker("-n", "other@%h").wait_for("A worker died: 1 of its tasks go back")
+    wait_until(lambda: notes.read_text().count("begun") == 2, "the task's second start")
+
+    os.killpg(silent.pid, signal.SIGCONT)
+    silent.wait_for("silent for too long")
+    wait_until(lambda: "done" in notes.read_text(), "the task's end")
+    note.delay(str(notes))
+    wait_until(lambda: "noted" in notes.read_text(), "the next task")
+    time.sleep(2)  # more than the rest of the first
+    assert notes.read_text().split() == ["begun", "begun", "done", "noted"]
+
+
+@pytest.mark.parametrize(("pool", "begun"), [("prefork", 2), ("threads", 1)])
 def test_a_redis_that_restarts_costs_no_task(
-    celery: CeleryCommand, redis_server: RedisServer, notes
+    celery: CeleryCommand, redis_server: RedisServer, notes, tmp_path: Path, pool: str, begun: int
 ):
-    celery.worker()
-    rest.delay(str(notes), 2)
-    wait_until(a_task_runs, "the task's start")
+    """Processes are stopped, and their tasks run again; threads cannot be, and go on."""
+    worker = celery.worker("--pool", pool)
+    short = tmp_path / "short"
+    short.touch()
+    rest.delay(str(notes), 5)
+    rest.delay(str(short), 2)  # it ends while there is no Redis
+    wait_until(lambda: notes.read_text() and short.read_text(), "the tasks' start")
     redis_server.process.stop()
+    if pool == "threads":
+        wait_until(lambda: "done" in short.read_text(), "the short task's end")
     redis_server.start()
 
     wait_until(lambda: "done" in notes.read_text(), "the task's end")
-    assert notes.read_text().split() == ["begun", "begun", "done"]
+    note.delay(str(notes))
+    wait_until(lambda: "noted" in notes.read_text(), "the next task")
+    assert notes.read_text().split() == ["begun"] * begun + ["done", "noted"]
+    wait_until(lambda: "done" in short.read_text(), "the short task's end")
+    assert short.read_text().split() == ["begun"] * begun + ["done"]
+    wait_until(lambda: not redis_server.client.keys("unacked-*-index"), "the acknowledgements")
+    assert pool == "prefork" or "Traceback" not in worker.output
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
@@ -189,3 +222,21 @@ def test_a_slow_task_does_not_hold_up_emails(celery: CeleryCommand, notes):
     sign_up("ada@example.com", "Ada", "difference-engine")
     wait_until(lambda: Email.objects.get(kind=WELCOME).sent_at, "the e-mail")
     assert notes.read_text().split() == ["begun"]
+
+
+def test_a_message_that_waits_stays_in_redis_for_others(
+    celery: CeleryCommand, redis_server: RedisServer, notes
+):
+    """And of what is there, the first queue's is run first."""
+    worker = celery.worker("-c", "1")
+    rest.delay(str(notes), 4)
+    wait_until(notes.read_text, "the task's start")
+    queues = ["bulk", "slow", "mail", "celery"]
+    for queue in queues:
+        note.apply_async((str(notes), queue), queue=queue)
+    time.sleep(1)  # it would take them at once
+    assert [redis_server.client.llen(queue) for queue in queues] == [1] * 4
+
+    wait_until(lambda: "bulk" in notes.read_text(), "the last task")
+    assert notes.read_text().split() == ["begun", "done", *reversed(queues)]
+    assert worker.stop() == 0

@@ -94,3 +94,25 @@ def test_no_test_can_reach_a_running_stack(tmp_path):
     assert port == "1"
     assert mail == "django.core.mail.backends.filebased.EmailBackend"
     assert data != "/data"
+
+
+@pytest.mark.parametrize("debug", ["true", "false"])
+def test_a_line_of_djangos_log_comes_once(tmp_path: Path, debug: str):
+    code = """
+import logging, django
+django.setup()
+logging.getLogger("django.dispatch").error("a line")
+"""
+    environment = os.environ | {
+        "DJANGO_DEBUG": debug,
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "DJANGO_SECRET_KEY": "s" * 60,
+        "DJANGO_ALLOWED_HOSTS": "example.com",
+        "PROJECT_NAME": "shop",
+        "DATA_DIR": str(tmp_path),
+    }
+    command = [sys.executable, "-c", code]
+    answer = subprocess.run(
+        command, env=environment, cwd=settings.BASE_DIR, capture_output=True, text=True
+    )
+    assert answer.stderr.count("a line") == 1, answer.stderr

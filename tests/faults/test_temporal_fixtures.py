@@ -43,15 +43,16 @@ def test_a_mistake_in_a_workflow_fails_its_test_at_once(
             assert "a mistake in the code" in "".join(raised.value.__notes__)
 
 
-def test_a_test_says_what_holds_a_workflow_up(temporal, transactional_db, user):
+def test_a_test_says_what_holds_a_workflow_up(temporal, transactional_db, user, caplog):
     @activity.defn(name="process_user")
     def fail(user_id: int) -> None:
         raise RuntimeError("the disk is full")
 
     with temporal.workers(fail):
         start_onboarding(user.pk)
-        with pytest.raises(TimeoutError, match=r"process_user, attempt \d+: the disk is full"):
+        with pytest.raises(TimeoutError, match=r"process_user, attempt \d+: The worker's log says"):
             temporal.result(workflow_id(user.pk), timeout=0.3)
+    assert "the disk is full" in caplog.text
 
 
 def test_a_fake_of_no_activity_is_refused(temporal):

@@ -4,6 +4,7 @@ import contextlib
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from orders.activities import NO_DELIVERY
 from orders.models import Order, Product
 from orders.start import start_order, workflow_id
 from orders.tests.test_orders import COMPENSATIONS, STEPS, STOCK, assert_balanced
+from workflows import emails
+from workflows.onboarding.start import start_onboarding
+from workflows.onboarding.workflow import UserOnboardingWorkflow
 
 MORTAL_WORKER = Path(__file__).parent / "temporal_mortal_worker.py"
 
@@ -56,3 +60,28 @@ def test_a_worker_killed_at_any_step_changes_nothing(
             outcome = real_temporal.result(workflow_id(order.pk), timeout=60)
             assert outcome == ("cancelled" if name in COMPENSATIONS else "shipped")
             assert_balanced(order, outcome)
+
+
+def test_a_worker_killed_with_an_email_is_noticed_soon(
+    real_temporal, transactional_db, user, settings, tmp_path, monkeypatch
+):
+    """Long before the twelve minutes that a mail server has: here, after two seconds."""
+    monkeypatch.setitem(emails.TIMEOUTS, "heartbeat_timeout", timedelta(seconds=2))
+    monkeypatch.setattr(emails, "BEAT", 0.5)
+    settings.DATA_DIR, settings.DEBUG = tmp_path, True
+    start_onboarding(user.pk)
+    process = subprocess.Popen(
+        [sys.executable, MORTAL_WORKER, "send_email"],
+        cwd=settings.BASE_DIR,
+        env=process_environment(real_temporal, tmp_path) | {"PYTHONPATH": str(settings.BASE_DIR)},
+    )
+    try:
+        assert process.wait(60) == -signal.SIGKILL
+    finally:
+        process.kill()
+    handle = real_temporal.handle(f"onboarding-{user.pk}")
+    state = UserOnboardingWorkflow.state
+    with real_temporal.workers():
+        real_temporal.wait_until(
+            lambda: real_temporal.run(handle.query(state)).step == "waiting", "the retry", 30
+        )

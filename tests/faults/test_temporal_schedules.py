@@ -63,6 +63,29 @@ def test_what_differs_is_changed_and_a_paused_one_stays_paused(temporal, declare
     assert temporal.run(schedules.sync(temporal.client)) == []
 
 
+def test_an_action_that_differs_is_changed(temporal, declare, settings):
+    """As when the workflow of a schedule, or the task queue of its workers, has another name."""
+    temporal.run(schedules.sync(temporal.client))
+    settings.TEMPORAL_TASK_QUEUE += "-renamed"
+    assert temporal.run(schedules.sync(temporal.client)) == ["test: changed its action"]
+    schedule = temporal.run(temporal.client.get_schedule_handle("test").describe()).schedule
+    assert schedule.action.task_queue == settings.TEMPORAL_TASK_QUEUE
+
+
+def test_a_schedule_runs_its_workflow(temporal, declare, transactional_db):
+    temporal.run(schedules.sync(temporal.client))
+    handle = temporal.client.get_schedule_handle("test")
+
+    def ended() -> int:
+        return temporal.run(handle.describe()).info.num_actions
+
+    with temporal.workers():
+        temporal.run(handle.trigger())
+        temporal.wait_until(ended, "the workflow")
+        [action] = temporal.run(handle.describe()).info.recent_actions
+        assert temporal.result(action.action.workflow_id) == 0
+
+
 def test_what_nobody_declares_any_more_is_deleted_but_not_an_operators(temporal, declare, settings):
     async def create(schedule_id: str, memo: dict | None) -> None:
         action = ScheduleActionStartWorkflow("Report", id=schedule_id, task_queue="reports")

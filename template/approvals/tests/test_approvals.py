@@ -1,19 +1,25 @@
 """`ApprovalWorkflow` and its pages: who may decide, when, and what is left to read later."""
 
 import re
+import threading
 import uuid
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import Permission
 from django.core import mail
 from django.test import Client
 from django.urls import reverse
-from temporalio.client import WorkflowUpdateFailedError
+from django.utils import timezone
+from temporalio import activity
+from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
 
 from accounts.models import User
 from approvals.activities import DecisionInput
 from approvals.models import ApprovalRequest, Decision
-from approvals.start import decide, start_approval, workflow_id
+from approvals.start import decide, start_approval, start_missing, workflow_id
+from approvals.workflow import EXPIRE_AFTER, REMIND_AFTER
 from workflows.fixtures import Temporal
 
 
@@ -151,6 +157,75 @@ def test_a_refused_decision_leaves_the_request_open(temporal, workers, client, r
     assert "UPDATE" not in history.to_json()
     post_decision(client, approver, request_, "approve")
     assert outcome(temporal, request_) == "approved"
+
+
+@pytest.mark.parametrize("days", [0, 1])
+def test_a_cancelled_workflow_closes_the_request(
+    temporal, transactional_db, request_, approver, days
+):
+    """Also one that is cancelled while it reminds, again and again."""
+    reminding = threading.Event()
+
+    @activity.defn(name="remind_approvers")
+    def fail(request_id: int) -> None:
+        reminding.set()
+        raise ApplicationError("not now", next_retry_delay=timedelta(hours=1))
+
+    with temporal.workers(fail):
+        start_approval(request_)
+        if days:
+            temporal.sleep(REMIND_AFTER)
+            assert reminding.wait(10)
+        temporal.run(temporal.handle(request_.workflow_id).cancel())
+        with pytest.raises(WorkflowFailureError):
+            outcome(temporal, request_)
+    request_.refresh_from_db()
+    assert request_.state == "cancelled"
+
+
+def test_the_sweep_closes_what_has_no_workflow_any_more(temporal, workers, request_):
+    start_approval(request_)
+    temporal.run(temporal.handle(request_.workflow_id).terminate())
+    now = timezone.now()
+    start_missing(now)
+    request_.refresh_from_db()
+    assert request_.state == "waiting"
+    start_missing(now + EXPIRE_AFTER + timedelta(minutes=1))
+    request_.refresh_from_db()
+    assert request_.state == "cancelled"
+
+
+def test_the_sweep_starts_the_oldest_first_whatever_becomes_of_one(
+    temporal, workers, user, monkeypatch
+):
+    """However many wait whose workflows run."""
+    missed = [ApprovalRequest.objects.create(requester=user, what="A chair") for _ in range(3)]
+    ApprovalRequest.objects.bulk_create(
+        ApprovalRequest(requester=user, what="A lamp", started_at=timezone.now())
+        for _ in range(500)
+    )
+    started = []
+
+    def start(request: ApprovalRequest) -> None:
+        started.append(request.pk)
+        if len(started) == 1:
+            raise TimeoutError("Temporal was slow")
+
+    monkeypatch.setattr("approvals.start.start_approval", start)
+    with pytest.raises(TimeoutError):
+        start_missing(timezone.now())
+    assert started == [request.pk for request in missed]
+
+
+def test_a_number_that_comes_again_starts_another_workflow(temporal, workers, user, approver):
+    """As after a restored backup of the database."""
+    for _ in range(2):
+        request = ApprovalRequest.objects.create(pk=4242, requester=user, what="A new chair")
+        start_approval(request)
+        decide(DecisionInput(request.pk, approver.pk, approved=True))
+        assert outcome(temporal, request) == "approved"
+        Decision.objects.all().delete()
+        request.delete()
 
 
 def test_a_second_click_changes_nothing(workers, client, request_, approver):

@@ -249,3 +249,6 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {"axes": {"level": "WARNING"}},  # not several lines for each login
 }
+if DEBUG:
+    # Django has a handler of its own there, so each of its lines would come twice.
+    LOGGING["loggers"]["django"] = {}

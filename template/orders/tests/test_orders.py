@@ -311,7 +311,8 @@ def test_a_customer_reads_nothing_of_the_inside(start_workers, temporal, place, 
     run(temporal, order)
     order.refresh_from_db()
     assert order.reason == "something went wrong on our side"
-    assert "charge failed for good: RuntimeError: the connection is lost" in caplog.text
+    assert "charge failed for good: RuntimeError" in caplog.text
+    assert "the connection is lost" in caplog.text
 
 
 def test_a_payment_is_outside_of_every_transaction_of_the_shop(transactional_db):

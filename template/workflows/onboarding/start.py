@@ -1,5 +1,6 @@
 """Starts the onboarding of a new user."""
 
+import logging
 from datetime import datetime
 
 from django.dispatch import receiver
@@ -11,6 +12,8 @@ from workflows import client
 
 from .activities import MEMBERS
 from .workflow import OnboardingInput, UserOnboardingWorkflow
+
+logger = logging.getLogger(__name__)
 
 
 def workflow_id(user_id: int) -> str:
@@ -42,10 +45,18 @@ def start_missing(since: datetime) -> None:
         emails__failed_at=None,
         date_joined__lte=since,
     ).exclude(groups__name=MEMBERS)
-    for user_id in missing.values_list("pk", flat=True).order_by("pk")[:500]:
-        start_onboarding(user_id)
+    client.each(missing.values_list("pk", flat=True).order_by("pk")[:500], start_onboarding)
 
 
 @receiver(user_signed_up, dispatch_uid="workflows.onboarding")
-def on_sign_up(user: User, **kwargs) -> None:
-    start_onboarding(user.pk)
+def on_sign_up(user: User, **kwargs: object) -> bool:
+    """Start the onboarding, which welcomes the user, and return whether Temporal took it."""
+    try:
+        started = start_onboarding(user.pk)
+    except client.UNAVAILABLE as error:
+        logger.warning("User %s: the onboarding starts later: %s", user.pk, error)
+        return False
+    if not started:
+        # As after a backup of the database was restored. The sweep sends the e-mails.
+        logger.error("User %s is new, but %s ran before", user.pk, workflow_id(user.pk))
+    return started

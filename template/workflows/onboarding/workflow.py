@@ -8,7 +8,7 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
-    from workflows.emails import SEND_TIMEOUT, EmailInput, mail_queue, send_email
+    from workflows.emails import TIMEOUTS, EmailInput, mail_queue, send_email
 
     from .activities import process_user
 
@@ -77,7 +77,7 @@ class UserOnboardingWorkflow:
             send_email,
             EmailInput(input.user_id, kind),
             task_queue=mail_queue(workflow.info().task_queue),
-            start_to_close_timeout=SEND_TIMEOUT,
+            **TIMEOUTS,
             retry_policy=RetryPolicy(maximum_interval=timedelta(minutes=5)),
             summary=kind,
         )

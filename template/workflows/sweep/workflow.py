@@ -7,7 +7,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from workflows.emails import ENOUGH, SEND_TIMEOUT, EmailInput, deliver_emails, mail_queue
+    from workflows.emails import ENOUGH, TIMEOUTS, EmailInput, deliver_emails, mail_queue
 
     from .activities import find_overdue_emails, start_missing_workflows
 
@@ -44,8 +44,7 @@ class SweepWorkflow:
             deliver_emails,
             emails,
             task_queue=mail_queue(workflow.info().task_queue),
-            start_to_close_timeout=SEND_TIMEOUT,
-            heartbeat_timeout=SEND_TIMEOUT,
+            **TIMEOUTS,
             retry_policy=RetryPolicy(maximum_attempts=1),  # the next sweep is the retry
         )
         if workflow.patched("leave-a-slow-mail-server"):
