@@ -9,7 +9,7 @@ class ExportsConfig(AppConfig):
     purpose = "a long activity that shows its progress and can be cancelled (staff)"
     needs = {"workflows": "add-temporal"}
     url_prefix = "exports"
-    permission = "accounts.view_user"
+    permission = "exports.add_export"
     workflows = ["exports.workflow"]
     activities = ["exports.activities"]
     schedules = {
