@@ -12,7 +12,7 @@ def keep_ids(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("orders", "0002_products")]
+    dependencies = [("orders", "0003_payment")]
     operations = [
         migrations.AddField(
             "order",
