@@ -55,6 +55,23 @@ def test_http_wants_200(answer, code):
         assert ready.main("http", port, "/health/") == code
 
 
+def test_send_sends_just_these_bytes():
+    heard = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                heard.append(connection.recv(1000))
+                connection.sendall(b"R\0")
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        assert ready.main("send", str(listener.getsockname()[1]), r"\0\3user\0", "R") == 0
+        thread.join(5)
+    assert heard == [b"\0\3user\0"]
+
+
 @pytest.mark.parametrize(
     ("answer", "code"), [(b"+PONG\r\n", 0), (b"-LOADING the data\r\n", 1), (b"", 1)]
 )
