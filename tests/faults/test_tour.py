@@ -163,10 +163,12 @@ def test_a_server_is_restarted(tour: Tour, under_sign_ups: Callable, server: str
     under_sign_ups(f"just restart {server}", 1, lambda: tour.command("restart", server))
 
 
+@pytest.mark.long
 def test_a_deploy_tells_the_workers_to_end(tour: Tour, under_sign_ups: Callable):
     under_sign_ups("SIGTERM to all workers", 1, lambda: tour.command("restart", *WORKERS))
 
 
+@pytest.mark.long
 def test_messages_that_nobody_can_read(tour: Tour, under_sign_ups: Callable):
     broker = redis.Redis(port=tour.ports["REDIS_PORT"], db=1)
     unknown = {"body": "e30=", "headers": {"task": "nobody.knows", "id": "1"}, "properties": {}}
@@ -216,6 +218,7 @@ def resident(pid: int) -> int:
     return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) // 1024
 
 
+@pytest.mark.long
 def test_down_and_up_in_the_middle(tour: Tour, under_sign_ups: Callable):
     def harm() -> None:
         for arguments in (["down"], ["up", "-D"]):
@@ -225,6 +228,7 @@ def test_down_and_up_in_the_middle(tour: Tour, under_sign_ups: Callable):
     under_sign_ups("just down, just up", 1, harm)
 
 
+@pytest.mark.long
 def test_the_worker_of_orders_is_killed(tour: Tour, count: int, fault_report: Callable):
     prefix = f"lamp{random.randrange(10**9)}"
     customer = tour.load("orders", prefix, str(count))
