@@ -82,7 +82,7 @@ def test_staff_give_a_failed_email_another_chance(admin_client, users):
 
     admin_client.post(
         reverse("admin:outbox_email_changelist"),
-        {"action": "try_again", "_selected_action": [failed.pk]},
+        {"action": "run_again", "_selected_action": [failed.pk]},
     )
 
     assert delivery.deliver(users[0].pk, WELCOME).state is delivery.State.SENT
@@ -95,7 +95,7 @@ def test_the_list_says_what_became_of_each(admin_client, users):
     gone = Email.objects.create(user=users[0], kind="of-a-part-that-was-removed")
 
     page = admin_client.get(reverse("admin:outbox_email_changelist")).content.decode()
-    for state in ("sent", "given up", "not declared by any installed app"):
+    for state in ("sent", "failed", "not declared by any installed app"):
         assert f'<td class="field-state">{state}</td>' in page
 
     change = reverse("admin:outbox_email_change", args=[gone.pk])
