@@ -3,6 +3,10 @@
 An app names its checks in its config: ``health_checks = {"search": "search.health.check"}``.
 A check is called without arguments, in a thread of its own; it returns if the dependency works
 and raises if not.
+
+Likewise an app says how its work goes: ``work = {"invoices.dunning": "invoices.work.count"}``. In
+the admin of that model staff decide on what failed; the function counts, in less than a second:
+``{"failed": 0, "waiting": 3}``.
 """
 
 import logging
@@ -53,6 +57,21 @@ def check_dependencies() -> dict[str, str]:
     _hanging.update((name, future) for name, future in running.items() if not future.done())
     _last.update(results)
     return results
+
+
+def work() -> dict[str, dict[str, int]]:
+    """How the work of each app goes, by the names of the models in whose admin staff decide.
+
+    Without those that cannot say so at the moment, for example because a server is down.
+    """
+    counts = {}
+    for app in apps.get_app_configs():
+        for model, path in getattr(app, "work", {}).items():
+            try:
+                counts[model] = import_string(path)()
+            except Exception as error:
+                logger.info("%s cannot be counted: %s: %s", model, type(error).__name__, error)
+    return counts
 
 
 def check_database() -> None:
