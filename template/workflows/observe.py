@@ -1,11 +1,13 @@
-"""Looks at a workflow from outside, for pages."""
+"""Looks at a workflow from outside, for pages, and at its activities, for the log."""
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from temporalio import activity
 from temporalio.client import (
     Client,
     WorkflowExecution,
@@ -14,12 +16,18 @@ from temporalio.client import (
     WorkflowHandle,
     WorkflowQueryFailedError,
 )
+from temporalio.exceptions import ApplicationErrorCategory, CancelledError
 from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
+
+from config.error_reports import without_passwords
 
 from . import client
 
 # Seconds for a worker's answer to a query, within the time of the whole request.
 QUERY_TIMEOUT = 0.5
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -81,3 +89,34 @@ async def _failure(handle: WorkflowHandle) -> str:
             cause = cause.__cause__
         return str(cause)
     return ""
+
+
+class LogFailures(Interceptor):
+    """Logs an error when an activity has failed for the 3rd, 10th, 30th, 100th, … time.
+
+    The SDK warns of each attempt, which tells one that recovers from none that does not. A failure
+    that is expected (`ApplicationErrorCategory.BENIGN`) stays out of the log here, too.
+    """
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        return _LogFailures(next)
+
+
+class _LogFailures(ActivityInboundInterceptor):
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        try:
+            return await self.next.execute_activity(input)
+        except CancelledError:
+            raise
+        except Exception as error:
+            info = activity.info()
+            benign = getattr(error, "category", None) is ApplicationErrorCategory.BENIGN
+            if not benign and info.attempt > 2 and str(info.attempt).strip("0") in ("1", "3"):
+                logger.error(
+                    "%s of %s has failed %d times. The last: %s",
+                    info.activity_type,
+                    info.workflow_id,
+                    info.attempt,
+                    without_passwords(f"{type(error).__name__}: {error}"),
+                )
+            raise

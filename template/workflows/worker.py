@@ -12,6 +12,7 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymen
 from .database import FreshConnections
 from .declarations import Declared
 from .emails import mail_queue
+from .observe import LogFailures
 
 # Activities that run at the same time, and as many more that wait for the mail server.
 THREADS = 16
@@ -43,7 +44,7 @@ def _worker(client: Client, task_queue: str, **options: Any) -> Worker:
         # By default five polls wait for work, and under load new work waits for them.
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
-        interceptors=[FreshConnections()],
+        interceptors=[FreshConnections(), LogFailures()],
         # An activity learns with its heartbeat that it is cancelled.
         max_heartbeat_throttle_interval=timedelta(seconds=2),
         graceful_shutdown_timeout=DRAIN,

@@ -1,4 +1,4 @@
-"""The pages of the onboarding, the overview and the start page."""
+"""The pages of the onboarding, the admin and the start page."""
 
 import re
 
@@ -73,9 +73,9 @@ def test_the_page_says_why_it_failed(temporal, workers, user, page_of):
     )
 
 
-def test_the_overview_says_that_temporal_is_down(client, staff):
-    client.force_login(staff)
-    assert "does not answer" in client.get(reverse("workflows:index")).content.decode()
+def test_the_list_of_failed_workflows_says_that_temporal_is_down(admin_client):
+    page = admin_client.get(reverse("admin:workflows_failedworkflow_changelist"))
+    assert "does not answer" in page.content.decode()
 
 
 def test_the_start_page_links_to_the_ui_where_there_is_one(client, db, settings):
