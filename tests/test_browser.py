@@ -13,6 +13,27 @@ from test_projects import Project
 pytestmark = pytest.mark.slow
 
 
+APP = """
+from django.apps import AppConfig
+
+class ChoresConfig(AppConfig):
+    name = "chores"
+"""
+CHORE = """
+from pathlib import Path
+from celery import shared_task
+
+HERE = Path(__file__).parent
+
+@shared_task
+def deliver():
+    if not (HERE / "repaired").exists():
+        raise ValueError("it is broken")
+    with (HERE / "done").open("a") as file:
+        file.write("done ")
+"""
+
+
 @pytest.fixture(scope="module")
 def visitor(source, tmp_path_factory) -> Iterator[Callable[[str], None]]:
     """A function that has the visitor live through a story, and fails with the story."""
@@ -22,12 +43,17 @@ def visitor(source, tmp_path_factory) -> Iterator[Callable[[str], None]]:
         pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
     folder: Path = tmp_path_factory.mktemp("browser") / "shop"
     run("python3", source / "generate.py", folder, "tour", cwd=folder.parent)
+    (folder / "chores").mkdir()
+    (folder / "chores" / "__init__.py").touch()
+    (folder / "chores" / "apps.py").write_text(APP)
+    (folder / "chores" / "tasks.py").write_text(CHORE)
     password = secrets.token_urlsafe()
     project = Project(folder, DJANGO_SUPERUSER_PASSWORD=password)
     environment = {
         "SITE": f"http://localhost:{project.environment['DJANGO_PORT']}",
         "STAFF_PASSWORD": password,
         "CHROMIUM": chromium,
+        "REPAIRED": str(folder / "chores" / "repaired"),
     }
 
     def live_through(story: str) -> None:
@@ -37,6 +63,8 @@ def visitor(source, tmp_path_factory) -> Iterator[Callable[[str], None]]:
     with project.stack():
         superuser = ("--email", "grace@example.com", "--name", "Grace")
         project.dev("just", "manage", "createsuperuser", "--no-input", *superuser)
+        publish = "from chores.tasks import deliver; deliver.delay()"
+        project.dev("just", "manage", "shell", "-c", publish)
         yield live_through
 
 
@@ -62,3 +90,13 @@ def test_who_forgot_the_password_gets_another(visitor):
 
 def test_staff_wait_for_a_report(visitor):
     visitor("report")
+
+
+def test_staff_run_a_failed_task_again(visitor, tmp_path_factory):
+    visitor("failed_work")
+    [done] = tmp_path_factory.getbasetemp().glob("browser*/shop/chores/done")
+    assert done.read_text() == "done "
+
+
+def test_a_log_is_read_and_processes_restart(visitor):
+    visitor("restart")

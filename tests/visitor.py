@@ -13,6 +13,7 @@ or if the server does.
 import os
 import sys
 import time
+from pathlib import Path
 
 from playwright.sync_api import (
     Browser,
@@ -87,7 +88,6 @@ def sign_up(visitors: Visitors) -> None:
     """The welcome comes, its link confirms the address, the workflow sleeps, the wait is skipped by
     keyboard alone, and the follow-up comes."""
     page = visitors.signed_up("Ada")
-    page.get_by_role("link", name="Workflows").click()
     page.get_by_role("link", name="Onboarding").click()
     main = page.locator("main")
     expect(main).to_contain_text("Waiting until")
@@ -234,6 +234,88 @@ def walk_to(page: Page, button: Locator) -> None:
     expect(button).to_be_focused()
 
 
+def failed_work(visitors: Visitors) -> None:
+    """Two people run a failed task again at the same time, one on a phone and by keyboard alone."""
+    people = [visitors.staff(), visitors.staff()]
+    phone, other = people
+    phone.set_viewport_size({"width": 390, "height": 844})
+    phone.goto("/")
+    expect(phone.get_by_role("link", name="Tasks: 1 failed")).to_be_visible()
+    fits(phone)
+    tab_to(phone, "[aria-label='Tasks: 1 failed']")
+    phone.keyboard.press("Enter")
+    expect(phone.get_by_role("row").filter(has_text="it is broken")).to_contain_text("failed")
+    other.goto(phone.url)
+
+    tab_to(phone, "input.action-select")
+    phone.keyboard.press("Space")
+    tab_to(phone, "select[name=action]", "Shift+Tab")
+    phone.keyboard.type("Run")  # a blank would open the list
+    tab_to(phone, "button[name=index]")
+    other.locator("input.action-select").check()
+    other.get_by_label("Action:").select_option("run_again")
+    Path(os.environ["REPAIRED"]).touch()
+    phone.keyboard.press("Enter")
+    other.locator("button[name=index]").click()
+    answers = [page.locator(".messagelist").inner_text() for page in people]
+    assert sorted("Run again. 1 of 1." in answer for answer in answers) == [False, True], answers
+    other.goto("/admin/tasks/failedtask/")
+    eventually(other, "succeeded meanwhile")
+    other.locator("#result_list").get_by_role("link", name="chores.tasks.deliver").click()
+    other.get_by_role("link", name="History").click()
+    expect(other.get_by_role("row").filter(has_text="Run again.")).to_have_count(1)
+
+
+def restart(visitors: Visitors) -> None:
+    """On a phone, by keyboard alone: look at a log, and restart processes, Django among them."""
+    page = visitors.new()
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/")
+    tab_to(page, "#log-celery-beat")
+    page.keyboard.press("Enter")
+    expect(page.locator("pre")).to_contain_text("INFO")
+    fits(page)
+    page.wait_for_timeout(2500)  # the page has looked again
+    expect(page.locator("pre")).to_be_visible()
+    expect(page.locator("#log-celery-beat")).to_be_focused()
+
+    for name in ("celery-beat", "django"):
+        tab_to(page, f"#restart-{name}")
+        with page.expect_response("**/restart/**"):
+            page.keyboard.press("Enter")
+        expect(page.get_by_role("status")).to_contain_text(f"{name} is restarting.")
+        # It goes with the first answer after that.
+        expect(page.get_by_role("status")).to_have_count(0, timeout=60_000)
+        expect(page.locator(f"#restart-{name}")).to_be_focused()
+    # While Django was away, the page asked in vain.
+    visitors.problems = [one for one in visitors.problems if "ERR_CONNECTION" not in one]
+    visitors.problems = [one for one in visitors.problems if "htmx:" not in one]
+
+
+def fits(page: Page) -> None:
+    """Nothing sticks out at the side."""
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def tab_to(page: Page, selector: str, key: str = "Tab") -> None:
+    """Go there by keyboard."""
+    for _ in range(200):
+        page.keyboard.press(key)
+        if page.evaluate("(there) => document.activeElement.matches(there)", selector):
+            return
+    raise AssertionError(f"{selector} cannot be reached by {key}")
+
+
+def eventually(page: Page, text: str) -> None:
+    """Load the page anew until it shows the text."""
+    for _ in range(TIMEOUT // 500):
+        if text in page.content():
+            return
+        page.wait_for_timeout(500)
+        page.reload()
+    raise AssertionError(f"{text} is not shown")
+
+
 def address(name: str) -> str:
     return f"{name.lower()}@example.com"
 
@@ -269,7 +351,7 @@ def main() -> None:
         browser.close()
 
 
-STORIES = (sign_up, orders, approval, announcement, password, report)
+STORIES = (sign_up, orders, approval, announcement, password, report, failed_work, restart)
 
 if __name__ == "__main__":
     main()

@@ -11,3 +11,8 @@ class Filter(SafeExceptionReporterFilter):
     hidden_settings = re.compile(
         f"{SafeExceptionReporterFilter.hidden_settings.pattern}|URL|BROKER|BACKEND", re.IGNORECASE
     )
+
+
+def without_passwords(text: str) -> str:
+    """The text of an error without the logins in its addresses, such as redis://:secret@host."""
+    return re.sub(r"(?<=://)[^\s/@]*@", "…@", text)

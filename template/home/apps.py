@@ -22,14 +22,14 @@ class HomeConfig(AppConfig):
                         f"{app.name}/ needs {needed}/, which is not here. Add it with"
                         f" `nix flake init -t <slipway>#{template}`, or delete {app.name}/."
                     )
-            for attribute in ("health_checks", "emails", "bulk_emails"):
+            for attribute in ("health_checks", "work", "emails", "bulk_emails"):
                 for name, path in getattr(app, attribute, {}).items():
                     try:
                         import_string(path)
                     except ImportError as error:
                         raise _wrong(app, attribute, name, str(error)) from error
                     if (
-                        attribute != "health_checks"
+                        attribute in ("emails", "bulk_emails")
                         and kinds.setdefault(name, app.name) != app.name
                     ):
                         raise _wrong(app, attribute, name, f"{kinds[name]}/ declares it, too")

@@ -3,6 +3,10 @@
 An app names its checks in its config: ``health_checks = {"search": "search.health.check"}``.
 A check is called without arguments, in a thread of its own; it returns if the dependency works
 and raises if not.
+
+Likewise an app says how its work goes: ``work = {"invoices.dunning": "invoices.work.count"}``. In
+the admin of that model staff decide on what failed; the function counts, in less than a second:
+``{"failed": 0, "waiting": 3}``.
 """
 
 import logging
@@ -10,6 +14,7 @@ from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from django.apps import apps
+from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.urls import resolve
@@ -26,10 +31,14 @@ _checks: dict[str, Future] = {}
 
 
 def middleware(get_response: Callable) -> Callable:
-    """Answer who asks by address and without TLS. What these paths answer names no host."""
+    """Answer who asks by address and without TLS. What these paths answer names no host.
+
+    Who has a session, such as staff, goes the way of all requests, which recognises people.
+    """
 
     def answer(request: HttpRequest) -> HttpResponse:
-        if request.path_info in ("/health/", "/health/ready/", "/health/live/"):
+        asks = request.path_info in ("/health/", "/health/ready/", "/health/live/")
+        if asks and settings.SESSION_COOKIE_NAME not in request.COOKIES:
             view, args, kwargs = resolve(request.path_info)
             return view(request, *args, **kwargs)
         return get_response(request)
@@ -65,6 +74,21 @@ def check_dependencies(only: Collection[str] | None = None) -> dict[str, str]:
     pool.shutdown(wait=False)
     _last.update(results)
     return results
+
+
+def work() -> dict[str, dict[str, int]]:
+    """How the work of each app goes, by the names of the models in whose admin staff decide.
+
+    Without those that cannot say so at the moment, for example because a server is down.
+    """
+    counts = {}
+    for app in apps.get_app_configs():
+        for model, path in getattr(app, "work", {}).items():
+            try:
+                counts[model] = import_string(path)()
+            except Exception as error:
+                logger.info("%s cannot be counted: %s: %s", model, type(error).__name__, error)
+    return counts
 
 
 def check_database() -> None:

@@ -3,13 +3,15 @@ from collections.abc import Collection
 from django.apps import apps
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
+from django_htmx.middleware import HtmxDetails
 
 from . import mailbox
 from . import processes as stack
-from .health import check_dependencies
+from .health import check_dependencies, work
 
 
 @require_safe
@@ -27,7 +29,7 @@ def start(request: HttpRequest) -> HttpResponse:
             if not hasattr(app, "permission") or request.user.has_perm(app.permission)
         ],
         "mailbox": mailbox.folder(),
-        "processes": _processes(),
+        **_state(request),
     }
     return render(request, "home/start.html", context)
 
@@ -35,8 +37,19 @@ def start(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def processes(request: HttpRequest) -> HttpResponse:
-    """The live state of the processes, which the start page asks for again and again."""
-    return render(request, "home/_processes.html", {"processes": _processes()})
+    """The live state of work and processes, which the start page asks for again and again."""
+    return render(request, "home/_processes.html", _state(request))
+
+
+@require_POST
+def restart(request: HttpRequest, name: str) -> HttpResponse:
+    """Restart a process of the running stack, be it the one that answers. In development only."""
+    if name not in [process.name for process in _processes() or []]:
+        raise Http404
+    stack.restart(name)
+    if HtmxDetails(request):
+        return render(request, "home/_processes.html", _state(request) | {"restarting": name})
+    return redirect("home")
 
 
 @require_safe
@@ -52,10 +65,39 @@ def mails(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def health(request: HttpRequest, only: Collection[str] | None = None) -> JsonResponse:
-    """200 if every dependency works, or those in ``only``, else 503; one entry a dependency."""
-    results = check_dependencies(only)
+    """200 if every dependency works, or those in ``only``, else 503; one entry a dependency.
+
+    How the work goes stands beside them for staff and in development. It changes no status.
+    """
+    results: dict[str, object] = dict(check_dependencies(only))
     healthy = all(result == "ok" for result in results.values())
+    if healthy and only is None and _may_see_work(request) and (counts := work()):
+        results["work"] = counts
     return JsonResponse(results, status=200 if healthy else 503)
+
+
+def _may_see_work(request: HttpRequest) -> bool:
+    # Who asks for health without a session is answered before anybody is recognised.
+    return settings.DEBUG or (hasattr(request, "user") and request.user.is_staff)
+
+
+def _state(request: HttpRequest) -> dict[str, object]:
+    counted = work().items() if _may_see_work(request) else []
+    running = _processes()
+    log = request.GET.get("log", "")
+    return {
+        "work": [
+            {
+                "title": apps.get_app_config(model.partition(".")[0]).verbose_name,
+                "page": reverse(f"admin:{model.replace('.', '_')}_changelist"),
+                "counts": counts,
+            }
+            for model, counts in counted
+        ],
+        "processes": running,
+        "log": log,
+        "lines": stack.last_lines(log) if log in [one.name for one in running or []] else [],
+    }
 
 
 def _processes() -> list[stack.Process] | None:

@@ -9,3 +9,4 @@ class OutboxConfig(AppConfig):
     """
 
     name = "outbox"
+    work = {"outbox.email": "outbox.promises.work"}

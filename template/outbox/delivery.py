@@ -154,7 +154,7 @@ def bring_forward(user_id: int, kind: str, reference: str = "") -> None:
         attempts=0,
         sent_at=None,
         failed_at=None,
-    ).update(not_before=timezone.now())
+    ).update(not_before=timezone.now(), due_at=timezone.now())
 
 
 def _standing(user_id: int, kind: str, reference: str) -> Delivery:

@@ -1,5 +1,6 @@
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Now
 from django.utils import timezone
 
 
@@ -22,6 +23,9 @@ class Email(models.Model):
         default=timezone.now,
         help_text="When it is due; while it is being sent, when others may try again.",
     )
+    due_at = models.DateTimeField(
+        db_default=Now(), help_text="When it was promised for; attempts do not change it."
+    )
     claim = models.UUIDField(null=True, unique=True, editable=False, help_text="Who is sending it.")
     attempts = models.PositiveSmallIntegerField(default=0)
     unanswered = models.PositiveSmallIntegerField(
@@ -29,7 +33,10 @@ class Email(models.Model):
     )
     sent_at = models.DateTimeField(null=True, blank=True)
     failed_at = models.DateTimeField(
-        null=True, blank=True, help_text="When it was given up, for example an unknown address."
+        null=True, blank=True, help_text="When it failed for good, for example an unknown address."
+    )
+    given_up_at = models.DateTimeField(
+        null=True, blank=True, help_text="When staff decided that it is not sent."
     )
     error = models.TextField(blank=True, help_text="What went wrong at the last attempt.")
 
@@ -40,7 +47,7 @@ class Email(models.Model):
         indexes = [
             models.Index(
                 fields=["not_before"],
-                condition=models.Q(sent_at=None, failed_at=None),
+                condition=models.Q(sent_at=None),
                 name="email_unsent",
             ),
             models.Index(fields=["kind", "reference"], name="email_kind"),

@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Min, Q, QuerySet
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from . import kinds
-from .delivery import MAX_UNANSWERED
+from .delivery import MAX_ATTEMPTS, MAX_UNANSWERED
 from .models import Email
 
 
@@ -25,7 +26,7 @@ def promise(
     due = not_before or timezone.now()
     Email.objects.bulk_create(
         [
-            Email(user_id=user_id, kind=kind, reference=reference, not_before=due)
+            Email(user_id=user_id, kind=kind, reference=reference, not_before=due, due_at=due)
             for user_id in user_ids
         ],
         ignore_conflicts=True,
@@ -50,11 +51,45 @@ def withdraw_all(kind: str, reference: str = "") -> int:
 
 
 def retry(emails: QuerySet[Email]) -> int:
-    """Make these e-mails due now, and return how many. Those sent or being sent are left alone."""
+    """Make these e-mails due now, and return how many. Those that are sent, being sent or due
+    already are left alone, so of two people who do this at once, one does it."""
     now = timezone.now()
-    # The claim of a worker that died stays until it is over.
-    idle = emails.filter(Q(claim=None) | Q(not_before__lte=now), sent_at=None)
-    return idle.update(not_before=now, claim=None, attempts=0, unanswered=0, failed_at=None)
+    return (
+        emails.filter(_idle(), sent_at=None)
+        .filter(_failed() | Q(not_before__gt=now))
+        .update(
+            not_before=now,
+            claim=None,
+            attempts=0,
+            unanswered=0,
+            failed_at=None,
+            given_up_at=None,
+        )
+    )
+
+
+def give_up(emails: QuerySet[Email]) -> int:
+    """Decide that these e-mails, which failed or are unknown, are not sent; return how many."""
+    now = timezone.now()
+    return failed(emails).update(failed_at=Coalesce("failed_at", now), given_up_at=now, claim=None)
+
+
+def failed(emails: QuerySet[Email]) -> QuerySet[Email]:
+    """Those that are not sent unless somebody says so: they failed for good, or are unknown."""
+    return emails.filter(_idle(), _failed(), sent_at=None, given_up_at=None)
+
+
+def work() -> dict[str, int]:
+    """Count what failed and what waits, and how late the oldest of these is."""
+    now = timezone.now()
+    late = Email.objects.filter(sent_at=None, failed_at=None, due_at__lte=now)
+    waiting = late.exclude(_failed()).aggregate(unsent=Count("pk"), oldest=Min("due_at"))
+    age = now - (waiting["oldest"] or now)
+    return {
+        "failed": failed(Email.objects.all()).count(),
+        "unsent": waiting["unsent"],
+        "oldest, in seconds": int(age.total_seconds()),
+    }
 
 
 def progress(kind: str, reference: str = "") -> dict[str, int]:
@@ -63,11 +98,23 @@ def progress(kind: str, reference: str = "") -> dict[str, int]:
 
     Counted each time: a counter would drift whenever a task runs twice.
     """
-    idle = Q(claim=None) | Q(not_before__lte=timezone.now())
     parked = Q(sent_at=None, failed_at=None, unanswered__gte=MAX_UNANSWERED)
     return Email.objects.filter(kind=kind, reference=reference).aggregate(
         promised=Count("pk"),
         sent=Count("sent_at"),
         failed=Count("failed_at"),
-        unknown=Count("pk", filter=parked & idle),
+        unknown=Count("pk", filter=parked & _idle()),
+    )
+
+
+def _idle() -> Q:
+    # The claim of a worker that died stays until it is over.
+    return Q(claim=None) | Q(not_before__lte=timezone.now())
+
+
+def _failed() -> Q:
+    return (
+        Q(failed_at__isnull=False)
+        | Q(unanswered__gte=MAX_UNANSWERED)
+        | Q(attempts__gte=MAX_ATTEMPTS)
     )

@@ -7,11 +7,17 @@ class TasksConfig(AppConfig):
     name = "tasks"
     start_page_template = "tasks/start_page.html"
     health_checks = {"redis": "tasks.health.check_redis"}
+    work = {"tasks.failedtask": "tasks.failures.work"}
     schedules = {
         "Send due e-mails": {
             "task": "tasks.emails.send_due_emails",
             "cron": "* * * * *",
             # Gone before the next comes: a worker that was away does not find hours of them.
+            "expires": 60,
+        },
+        "Collect failed tasks": {
+            "task": "tasks.failures.collect_all",
+            "cron": "* * * * *",
             "expires": 60,
         },
         "Clean up": {"task": "tasks.cleanup.clean_up", "cron": "0 4 * * *"},
@@ -21,7 +27,7 @@ class TasksConfig(AppConfig):
         # Whatever has tasks or listens to signals, so that every process knows it.
         from config import celery  # noqa: F401
 
-        from . import cleanup, emails, schedule, worker  # noqa: F401
+        from . import cleanup, emails, failures, schedule, worker  # noqa: F401
 
         # A mistake in what an app declares is named before anything starts.
         schedule.declared()

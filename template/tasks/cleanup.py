@@ -1,13 +1,25 @@
 """A periodic task: what nobody needs any more goes, every night."""
 
+from datetime import timedelta
 from importlib import import_module
 
 from celery import shared_task
 from django.conf import settings
+from django.utils import timezone
+
+from .models import FailedTask
+
+# How long it is known that a task failed which has succeeded since, or was given up.
+KEEP = timedelta(days=90)
 
 
 @shared_task
 def clean_up() -> None:
-    """Delete the sessions that have expired. Django leaves them in the database."""
+    """Delete the sessions that have expired, which Django leaves in the database, and the records
+    of failed tasks with which nothing is left to do."""
     engine = import_module(settings.SESSION_ENGINE)
     engine.SessionStore.clear_expired()
+    FailedTask.objects.filter(
+        state__in=[FailedTask.State.SUCCEEDED, FailedTask.State.GIVEN_UP],
+        last_failed_at__lt=timezone.now() - KEEP,
+    ).delete()

@@ -11,9 +11,9 @@ lease in Redis, which a worker renews while it lives. So tasks and countdowns ma
 killed worker's tasks need not wait for an hour.
 
 A task may be what ends its worker, and would end one after the other. So its message notes the
-places of the dead that it was in, and after some it is put aside: `manage.py dead_tasks` shows such
-tasks and puts them back. A worker that was only silent, such as one on a machine that slept, comes
-back and says so; it does not count.
+places of the dead that it was in, and after some it is put aside with the tasks that failed, which
+`tasks.failures` shows in the admin. A worker that was only silent, such as one on a machine that
+slept, comes back and says so; it does not count.
 """
 
 import fcntl
@@ -53,7 +53,7 @@ RENEWAL, TIMEOUT = 5, 4
 PLACES = "unacked-places"
 # Workers that may die with a task in hand before it is put aside.
 DEATHS = 3
-# The Redis list of what is put aside.
+# The Redis list of what is put aside, and of what failed: see `tasks/failures.py`.
 DEAD = "dead-tasks"
 # Seconds for which it is known that a silent worker came back: longer than a task is under way.
 MEMORY = 7 * 24 * 60 * 60
@@ -205,7 +205,7 @@ def restore(
             pipe.rpush(DEAD, json.dumps([message, exchange, key]))
             headers = message["headers"]
             logger.error(
-                "%d workers died while they ran %s[%s]. It is put aside: manage.py dead_tasks",
+                "%d workers died while they ran %s[%s]. It is put aside: see the admin",
                 len(deaths),
                 headers["task"],
                 headers["id"],
@@ -218,26 +218,6 @@ def restore(
             # A transaction: of two workers that do this at once, one finds the message.
             channel.qos.restore_by_tag(tag, redis)
     return len(tags)
-
-
-def dead_tasks(connection: RedisConnection) -> list[dict]:
-    """The messages of the tasks that were put aside."""
-    with connection.default_channel.conn_or_acquire() as redis:
-        return [json.loads(entry)[0] for entry in redis.lrange(DEAD, 0, -1)]
-
-
-def take_up(connection: RedisConnection, ids: Iterable[str], put_back: bool) -> None:
-    """Remove these tasks from those put aside, and put them back to their queues if asked."""
-    with connection.channel() as channel, channel.conn_or_acquire() as redis:
-        for entry in redis.lrange(DEAD, 0, -1):
-            message, exchange, key = json.loads(entry)
-            if message["headers"]["id"] in ids:
-                message["properties"]["deaths"] = []
-                with redis.pipeline() as pipe:
-                    pipe.lrem(DEAD, 1, entry)
-                    if put_back:
-                        channel._do_restore_message(message, exchange, key, pipe)
-                    pipe.execute()
 
 
 def _waits(message: dict) -> bool:

@@ -8,6 +8,7 @@ class WorkflowsConfig(AppConfig):
     url_prefix = "workflows"
     start_page_template = "workflows/start_page.html"
     health_checks = {"temporal": "workflows.client.check"}
+    work = {"workflows.failedworkflow": "workflows.failures.work"}
     workflows = ["workflows.onboarding.workflow", "workflows.sweep.workflow"]
     activities = ["workflows.onboarding.activities", "workflows.sweep.activities"]
     mail_activities = ["workflows.emails"]

@@ -1,4 +1,4 @@
-"""How each activity runs: with fresh database connections, and errors that tell no names."""
+"""How activities run: with fresh database connections, and with errors that tell no names."""
 
 import functools
 import inspect
@@ -7,18 +7,29 @@ from collections.abc import Callable
 from typing import Any
 
 from django.db import close_old_connections
-from temporalio.activity import info
-from temporalio.exceptions import ApplicationError, FailureError
+from temporalio import activity
+from temporalio.exceptions import (
+    ApplicationError,
+    ApplicationErrorCategory,
+    CancelledError,
+    FailureError,
+)
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
+
+from config.error_reports import without_passwords
 
 logger = logging.getLogger(__name__)
 
 
-class FreshConnections(Interceptor):
+class ActivityRuns(Interceptor):
     """Lets each activity start and end as a request does: with connections that work.
 
     Without it, a thread of the pool keeps its connection for ever, and after a restart of the
     database every retry would meet the same dead one.
+
+    What it fails with is logged: as an error at the 3rd, 10th, 30th, 100th, … attempt, for most
+    recover before. Histories get no more than its type, as its text may hold an address or what
+    somebody wrote, unless it was written for them: one of the SDK's own errors.
     """
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
@@ -29,25 +40,42 @@ class _Inbound(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         if not inspect.iscoroutinefunction(input.fn):
             input.fn = _with_fresh_connections(input.fn)
-        return await self.next.execute_activity(input)
+        try:
+            return await self.next.execute_activity(input)
+        except CancelledError:
+            raise
+        except Exception as error:
+            _log(error)
+            if isinstance(error, FailureError):
+                raise
+            raise ApplicationError(
+                "The worker's log says more.", type=type(error).__name__
+            ) from None
 
 
-def _with_fresh_connections(activity: Callable) -> Callable:
-    @functools.wraps(activity)
+def _log(error: Exception) -> None:
+    if getattr(error, "category", None) is ApplicationErrorCategory.BENIGN:
+        return  # it was expected
+    info = activity.info()
+    keeps_failing = info.attempt > 2 and str(info.attempt).strip("0") in ("1", "3")
+    logger.log(
+        logging.ERROR if keeps_failing else logging.WARNING,
+        "%s of %s failed, attempt %d: %s",
+        info.activity_type,
+        info.workflow_id,
+        info.attempt,
+        without_passwords(f"{type(error).__name__}: {error}"),
+        exc_info=info.attempt == 1 and not isinstance(error, FailureError),
+    )
+
+
+def _with_fresh_connections(function: Callable) -> Callable:
+    @functools.wraps(function)
     def run(*args: Any) -> Any:
         # In the thread of the pool: connections belong to threads.
         close_old_connections()
         try:
-            return activity(*args)
-        except FailureError:
-            raise  # written for the history
-        except Exception as error:
-            # Its text may hold an address or what somebody wrote, and histories hold no such thing.
-            first = info().attempt == 1
-            logger.error("%s failed: %s", activity.__name__, error, exc_info=first)
-            raise ApplicationError(
-                "The worker's log says more.", type=type(error).__name__
-            ) from None
+            return function(*args)
         finally:
             close_old_connections()
 

@@ -8,7 +8,6 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.middleware import HtmxDetails
-from temporalio.client import Client, WorkflowExecution
 
 from accounts.models import User
 
@@ -18,20 +17,6 @@ from .onboarding.start import workflow_id
 from .onboarding.workflow import UserOnboardingWorkflow
 
 logger = logging.getLogger(__name__)
-
-
-@never_cache
-@require_safe
-def index(request: HttpRequest) -> HttpResponse:
-    """What there is to see, and for staff the workflows that are stuck."""
-    context: dict[str, object] = {}
-    if request.user.is_staff:
-        try:
-            context["stuck"] = client.call(_stuck)
-        except client.UNAVAILABLE as error:
-            logger.warning("Workflows cannot be listed: %s", error)
-            context["unavailable"] = True
-    return render(request, "workflows/index.html", context)
 
 
 @never_cache
@@ -73,12 +58,6 @@ def skip_wait(request: HttpRequest, user_id: int) -> HttpResponse:
     else:
         messages.success(request, "The follow-up is on its way.")
     return redirect("workflows:onboarding", user.pk)
-
-
-async def _stuck(temporal: Client) -> list[WorkflowExecution]:
-    """The workflows whose code fails again and again, or cannot read its input."""
-    query = 'ExecutionStatus = "Running" AND TemporalReportedProblems IS NOT NULL'
-    return [workflow async for workflow in temporal.list_workflows(query, limit=20)]
 
 
 def _user(request: HttpRequest, user_id: int | None, *permissions: str) -> User:

@@ -14,7 +14,7 @@ from temporalio.worker import (
     WorkerDeploymentConfig,
 )
 
-from .database import FreshConnections
+from .database import ActivityRuns
 from .declarations import Declared
 from .emails import Heartbeats, mail_queue
 
@@ -50,7 +50,7 @@ def _worker(
         # By default five polls wait for work, and under load new work waits for them.
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
-        interceptors=[*interceptors, FreshConnections()],
+        interceptors=[*interceptors, ActivityRuns()],
         # An activity learns with its heartbeat that it is cancelled.
         max_heartbeat_throttle_interval=timedelta(seconds=2),
         graceful_shutdown_timeout=DRAIN,

@@ -68,3 +68,10 @@ def ignore_the_limit(file: str) -> None:
             notes.write("warned\n")
         time.sleep(60)
         notes.write("done\n")
+
+
+@shared_task
+def fail_until(file: str) -> None:
+    """Fail until the file is there, with what must not be seen in the error."""
+    if not Path(file).exists():
+        raise FileNotFoundError("redis://:secret@host")

@@ -9,13 +9,16 @@ from pathlib import Path
 import pytest
 from celery_processes import add_chores
 from chores import die, ignore_the_limit, note, rest
-from django.core.management import call_command
+from django.urls import reverse
 
 from accounts.emails import WELCOME
 from accounts.signup import sign_up
 from outbox.models import Email
 from tasks.fixtures import CeleryCommand, RedisServer, wait_until
+from tasks.models import FailedTask
 from tasks.recovery import DEAD, DEATHS
+
+LIST = reverse("admin:tasks_failedtask_changelist")
 
 
 @pytest.fixture
@@ -66,7 +69,7 @@ def test_a_living_worker_keeps_its_tasks(celery: CeleryCommand, notes):
 
 @pytest.mark.parametrize("pool", ["solo", "threads"])
 def test_a_task_that_ends_its_workers_is_put_aside(
-    celery: CeleryCommand, redis_server: RedisServer, notes, pool: str, capsys
+    celery: CeleryCommand, redis_server: RedisServer, notes, pool: str, admin_client
 ):
     options = ["--pool", pool]
     die.delay(str(notes))
@@ -82,16 +85,13 @@ def test_a_task_that_ends_its_workers_is_put_aside(
     assert notes.read_text().split() == ["begun"] * DEATHS + ["noted"]
     survivor.stop()
 
-    call_command("dead_tasks")
-    [line] = capsys.readouterr().out.splitlines()
-    assert f" chores.die('{notes}',)" in line
-    call_command("dead_tasks", "another-id", "--put-back")
+    assert "One worker after the other died" in admin_client.get(LIST).content.decode()
+    row = FailedTask.objects.get()
+    assert row.args == json.dumps([str(notes)])
     assert redis_server.client.llen("celery") == 1  # the one that waits
-    call_command("dead_tasks", "--put-back")
-    assert capsys.readouterr().out == f"{line} put back\n"
+    admin_client.post(LIST, {"action": "run_again", "_selected_action": [row.pk]})
     assert redis_server.client.llen("celery") == 2
-    call_command("dead_tasks")
-    assert capsys.readouterr().out == ""
+    assert not redis_server.client.exists(DEAD)
 
 
 def test_a_worker_that_was_silent_poisons_no_task(

@@ -61,7 +61,7 @@ def test_staff_give_a_failed_email_another_chance(admin_client, users):
 
     admin_client.post(
         reverse("admin:outbox_email_changelist"),
-        {"action": "try_again", "_selected_action": [failed.pk]},
+        {"action": "run_again", "_selected_action": [failed.pk]},
     )
 
     assert delivery.deliver(users[0].pk, WELCOME).state is delivery.State.SENT

@@ -9,6 +9,7 @@ from temporalio.exceptions import ApplicationError
 
 from outbox import kinds
 from outbox.delivery import due
+from workflows import failures
 from workflows.declarations import start_missing
 from workflows.emails import EmailInput
 
@@ -22,7 +23,8 @@ logger = logging.getLogger(__name__)
 def start_missing_workflows() -> None:
     """Let each app start the workflows that its rows promise and Temporal does not have yet.
 
-    An app that fails does not keep the others from it. Fails in the end if one did.
+    An app that fails does not keep the others from it. Fails in the end if one did. Also notes the
+    workflows that failed, before Temporal forgets them.
     """
     since = timezone.now() - OVERDUE_AFTER
     failed = []
@@ -32,6 +34,10 @@ def start_missing_workflows() -> None:
         except Exception:
             logger.exception("The missing workflows of %s could not be started.", app)
             failed.append(app)
+    try:
+        failures.look(timeout=10)
+    except Exception:
+        logger.exception("What failed could not be noted.")
     if failed:
         raise ApplicationError(
             f"Missing workflows could not be started: {', '.join(failed)}. The worker's log says"

@@ -1,0 +1,189 @@
+"""Tasks that failed for good: from the workers into Redis, and from there into the database.
+
+A database that is down makes many tasks fail, and could not note that. So a worker leaves a note in
+a Redis list, and `collect` makes rows of the notes: once a minute, and whenever somebody looks.
+`tasks.recovery` puts the messages of tasks that ended their workers into the same list.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from celery import Task, current_app, shared_task, signals
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from kombu.exceptions import OperationalError
+from kombu.utils import json as kombu_json
+from redis.exceptions import LockError, RedisError
+
+from config.error_reports import without_passwords
+
+from .models import FailedTask
+from .recovery import DEAD
+
+# The header of a message that runs a failed task again: the key of its row.
+AGAIN = "failed_task"
+# The error of a message that `tasks.recovery` put aside.
+DIED = "One worker after the other died while it ran."
+# Characters of an error that are kept.
+ERROR_LENGTH = 500
+# Seconds that a page may spend on making rows.
+FOR_A_PAGE = 1
+# What is raised if Redis does not answer.
+UNAVAILABLE = (OperationalError, RedisError)
+
+
+class Refused(Exception):
+    """It cannot be run again."""
+
+
+@signals.task_failure.connect
+def note_failure(
+    sender: Task, task_id: str, exception: BaseException, args: Any, kwargs: Any, **_: object
+) -> None:
+    """Also called in a worker's main process, when a time limit or a signal ended the other one.
+
+    An error in here is logged by Celery and ends nothing.
+    """
+    if not sender.request.is_eager:
+        _leave(
+            {
+                "task": sender.name,
+                "id": task_id,
+                "args": kombu_json.dumps(args),
+                "kwargs": kombu_json.dumps(kwargs),
+                "queue": (sender.request.delivery_info or {}).get("routing_key", ""),
+                "error": f"{type(exception).__name__}: {exception}",
+                "at": time.time(),
+            }
+        )
+
+
+@signals.task_unknown.connect
+@signals.task_rejected.connect
+def note_message(message: Any, exc: Exception | None = None, **_: object) -> None:
+    """A message of an unregistered task, or one that is not a task's."""
+    error = f"{type(exc).__name__}: {exc}" if exc else "It is not the message of a task."
+    if isinstance(exc, KeyError):
+        error = "NotRegistered: its worker knows no such task."
+    _leave([message._raw, "", message.delivery_info.get("routing_key", ""), error])
+
+
+@signals.task_success.connect
+def note_success(sender: Task, **_: object) -> None:
+    """Only if it is a failed task that was run again."""
+    if AGAIN in (sender.request.headers or {}):
+        _leave({"succeeded": sender.request.headers[AGAIN], "at": time.time()})
+
+
+@shared_task
+def collect_all() -> None:
+    """Make rows of all notes. Beat calls it every minute."""
+    collect(30)
+
+
+def collect(seconds: float = FOR_A_PAGE) -> None:
+    """Make rows of the notes, for so many seconds at most. Raises if Redis does not answer."""
+    end = time.monotonic() + seconds
+    with _redis() as (redis, channel), suppress(LockError), _lock(redis):
+        while (notes := redis.lrange(DEAD, 0, 99)) and time.monotonic() < end:
+            with transaction.atomic():
+                for note in notes:
+                    _record(json.loads(note), channel)
+            # A process that dies in between leaves notes whose ids the rows know already.
+            with redis.pipeline() as pipe:
+                for note in notes:
+                    pipe.lrem(DEAD, 1, note)
+                pipe.execute()
+
+
+def run_again(row: FailedTask) -> None:
+    """Publish a new message with the old arguments. Raises one of `UNAVAILABLE` if Redis does not
+    take it, and `Refused` if the task cannot be called with them."""
+    if not row.args:
+        raise Refused("its message could not be read.")
+    current_app.loader.import_default_modules()  # the task's own options
+    task = current_app.signature(row.task, kombu_json.loads(row.args), kombu_json.loads(row.kwargs))
+    queue = {"queue": row.queue} if row.queue in current_app.amqp.queues else {}
+    try:
+        task.apply_async(headers={AGAIN: row.pk}, **queue)
+    except TypeError as error:
+        raise Refused(f"it takes other arguments now: {error}.") from None
+
+
+def work() -> dict[str, int]:
+    """Count what failed, and what waits in each queue, if Redis answers."""
+    waiting = {}
+    with suppress(*UNAVAILABLE):
+        collect()
+        with _redis() as (_, channel):
+            for queue in settings.CELERY_TASK_QUEUES:
+                waiting[f"waiting in {queue.name}"] = channel._size(queue.name)
+    failed = FailedTask.objects.filter(state=FailedTask.State.FAILED).count()
+    return {"failed": failed} | waiting
+
+
+def _leave(note: dict | list) -> None:
+    with _redis() as (redis, _):
+        redis.rpush(DEAD, json.dumps(note))
+
+
+def _record(note: dict | list, channel: Any) -> None:
+    if isinstance(note, list):
+        note = _read(channel, *note)
+    at = datetime.fromtimestamp(note["at"], UTC)
+    if "succeeded" in note:
+        again = FailedTask.objects.filter(pk=note["succeeded"], last_failed_at__lte=at)
+        again.update(state=FailedTask.State.SUCCEEDED)
+        return
+    what = [note["task"], note["args"] or note["id"], note["kwargs"]]
+    last = {
+        "queue": note["queue"],
+        # PostgreSQL takes no zeros in a text.
+        "error": without_passwords(note["error"]).replace("\0", "")[:ERROR_LENGTH],
+        "last_failed_at": at,
+        "last_id": note["id"],
+        "state": FailedTask.State.FAILED,
+    }
+    key = hashlib.sha256("\n".join(what).encode()).hexdigest()
+    rows = FailedTask.objects.filter(key=key)
+    if not rows.exclude(last_id=note["id"]).update(times=F("times") + 1, **last):
+        first = {name: note[name] for name in ("task", "args", "kwargs")} | {"first_failed_at": at}
+        rows.get_or_create(key=key, defaults=first | last)
+
+
+def _read(channel: Any, message: dict, exchange: str, queue: str, error: str = DIED) -> dict:
+    """The note of a whole message."""
+    headers = message["headers"] or {}
+    note = {
+        "task": str(headers.get("task", "?"))[:255],
+        "id": str(headers.get("id", "")),
+        "args": "",
+        "kwargs": "",
+        "queue": queue,
+        "error": error,
+        "at": time.time(),
+    }
+    with suppress(Exception):  # whatever somebody wrote into Redis
+        args, kwargs, _ = channel.Message(message, channel=channel).decode()
+        if isinstance(args, list):
+            note |= {"args": kombu_json.dumps(args), "kwargs": kombu_json.dumps(kwargs)}
+    return note
+
+
+def _lock(redis: Any) -> Any:
+    # One at a time, or a note would be counted twice.
+    return redis.lock(f"{DEAD}-lock", timeout=60, blocking_timeout=1)
+
+
+@contextmanager
+def _redis() -> Iterator[tuple[Any, Any]]:
+    with current_app.pool.acquire(block=True) as connection:
+        channel = connection.default_channel
+        with channel.conn_or_acquire() as redis:
+            yield redis, channel
