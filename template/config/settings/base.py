@@ -120,8 +120,7 @@ DATABASES = {
 }
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 if text("DATABASE_URL").startswith("postgres") and not find_spec("psycopg"):
-    add = "the part postgres (see README.md), or: uv add 'psycopg[binary]'"
-    raise ImproperlyConfigured(f"DATABASE_URL=postgres://… needs {add}")
+    raise ImproperlyConfigured("DATABASE_URL=postgres://… needs: uv add 'psycopg[binary]'")
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # Django, the workers and beat share the file. WAL lets them read while one writes; an
     # immediate transaction waits for the lock at its start, where a deferred one would fail when
