@@ -215,7 +215,7 @@ def test_the_database_is_added_later_and_removed(make, new):
 
 def test_an_address_of_postgresql_names_what_it_needs(make):
     done = make("minimal", DATABASE_URL="postgres://localhost/shop").dev("just", "up", ok=False)
-    assert done.stderr.splitlines()[-1].startswith("DATABASE_URL=postgres://… needs the part")
+    assert done.stderr.splitlines()[-1].startswith("DATABASE_URL=postgres://… needs: uv add")
 
 
 def test_an_example_is_removed_by_deleting_its_folder(make):
