@@ -1,8 +1,7 @@
 r"""A readiness probe that waits until the answer is yes, so that it can be asked rarely.
 
     python -IS .slipway/ready.py http 8000 /health/
-    python -IS .slipway/ready.py talk 6000 PING +PONG
-    python -IS .slipway/ready.py send 6000 '\0\1' +
+    python -IS .slipway/ready.py talk 6000 'PING\r\n' +PONG
     python -IS .slipway/ready.py heartbeat .data/run/mail-worker.0
 
 process-compose asks at a fixed period, the first time when the process starts. A probe that only
@@ -29,13 +28,8 @@ def http(port: str, path: str) -> bool:
     return _ask(port, request).split(b" ", 2)[1:2] == [b"200"]
 
 
-def talk(port: str, line: str, answer: str) -> bool:
-    """The server answers *line* with what begins with *answer*."""
-    return _ask(port, f"{line}\r\n").startswith(answer.encode())
-
-
-def send(port: str, text: str, answer: str) -> bool:
-    r"""The server answers *text*, in which `\0` is one byte, with what begins with *answer*."""
+def talk(port: str, text: str, answer: str) -> bool:
+    r"""The server answers *text*, in which `\n` or `\0` is one byte, with what begins so."""
     return _ask(port, text.encode().decode("unicode_escape")).startswith(answer.encode())
 
 
@@ -57,7 +51,7 @@ def _ask(port: str, request: str) -> bytes:
 
 def main(check: str, *arguments: str) -> int:
     """Wait until *check* holds and return the exit code."""
-    look = {"http": http, "talk": talk, "send": send, "heartbeat": heartbeat}[check]
+    look = {"http": http, "talk": talk, "heartbeat": heartbeat}[check]
     parent, start = os.getppid(), time.monotonic()
     while True:
         try:

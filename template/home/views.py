@@ -19,9 +19,7 @@ def start(request: HttpRequest) -> HttpResponse:
     """The start page: who is signed in, what runs, and what each app has to show."""
     configs = list(apps.get_app_configs())
     context = {
-        "fragments": [
-            app.start_page_template for app in configs if hasattr(app, "start_page_template")
-        ],
+        "fragments": [app for app in configs if hasattr(app, "start_page_template")],
         "pages": [
             app
             for app in configs

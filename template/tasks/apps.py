@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.conf import settings
 
 
 class TasksConfig(AppConfig):
@@ -22,6 +23,11 @@ class TasksConfig(AppConfig):
         },
         "Clean up": {"task": "tasks.cleanup.clean_up", "cron": "0 4 * * *"},
     }
+
+    @property
+    def flower_url(self) -> str:
+        """Where a browser finds Flower in development."""
+        return settings.FLOWER_URL
 
     def ready(self) -> None:
         # Whatever has tasks or listens to signals, so that every process knows it.

@@ -55,7 +55,7 @@ def test_http_wants_200(answer, code):
         assert ready.main("http", port, "/health/") == code
 
 
-def test_send_sends_just_these_bytes():
+def test_talk_sends_just_these_bytes():
     heard = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -67,7 +67,7 @@ def test_send_sends_just_these_bytes():
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
-        assert ready.main("send", str(listener.getsockname()[1]), r"\0\3user\0", "R") == 0
+        assert ready.main("talk", str(listener.getsockname()[1]), r"\0\3user\0", "R") == 0
         thread.join(5)
     assert heard == [b"\0\3user\0"]
 
@@ -77,7 +77,7 @@ def test_send_sends_just_these_bytes():
 )
 def test_talk_wants_that_answer(answer, code):
     with server(answer) as port:
-        assert ready.main("talk", port, "PING", "+PONG") == code
+        assert ready.main("talk", port, r"PING\r\n", "+PONG") == code
 
 
 def test_nobody_listens():

@@ -12,7 +12,6 @@ from config import forwarding
 from config.env import number, port, text, texts, url
 
 INSTALLED_APPS += ["django_celery_beat"]
-TEMPLATES[0]["OPTIONS"]["context_processors"] += ["tasks.context_processors.flower"]
 
 FLOWER_PORT = port("FLOWER_PORT", 5555)
 FLOWER_URL = forwarding.address(FLOWER_PORT)
