@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from celery_processes import a_task_runs
 
+from config.celery import app
 from postgres import serve
 from tasks.emails import send_due_emails
 from tasks.fixtures import CeleryCommand, Process, free_port, wait_until
@@ -204,3 +204,9 @@ def test_killed_under_load_it_loses_no_promise_and_doubles_none(server, celery):
     assert len(sent) == len(set(sent))
     assert set(welcomed()) <= set(sent)
     assert worker.stop() == 0
+
+
+def a_task_runs() -> bool:
+    """Whether a worker knows that one of its pool processes has begun a task."""
+    answers = app.control.inspect(timeout=0.5).active() or {}
+    return any(task["time_start"] for tasks in answers.values() for task in tasks)
