@@ -169,7 +169,15 @@
               };
             };
           new = "${pkgs.python313}/bin/python3 ${self}/generate.py";
-          servers = map (name: import (./template/services + "/${name}.nix") pkgs) backends;
+          startsAlone =
+            name:
+            let
+              processes = builtins.readFile (./template/services + "/${name}.yaml");
+            in
+            builtins.length (builtins.split "namespace: servers" processes) > 1;
+          servers = map (name: import (./template/services + "/${name}.nix") pkgs) (
+            builtins.filter startsAlone backends
+          );
         in
         {
           # They keep their state in .data/ of the folder where they are started.

@@ -28,6 +28,8 @@ user_signed_up = Signal()
 PATIENCE = 0.9
 # Threads that may wait for them. For who signs up meanwhile, the backends' own sweeps do the work.
 _threads = threading.BoundedSemaphore(16)
+# The same for e-mails of new passwords, for which a mail server may take minutes.
+_resets = threading.BoundedSemaphore(16)
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +95,7 @@ def send_reset(user: User) -> None:
     recent = user.emails.filter(kind=RESET, not_before__gt=now - timedelta(days=1))
     if recent.count() >= RESETS_A_DAY:
         return
-    reference = f"{now:%Y-%m-%d %H:%M:%S}"
+    reference = f"{now:%Y%m%dT%H%M%S}"
     promise([user.pk], RESET, reference=reference)
 
     def send() -> None:
@@ -101,6 +103,11 @@ def send_reset(user: User) -> None:
             deliver(user.pk, RESET, reference)
         finally:
             connections.close_all()
+            _resets.release()
+
+    def start() -> None:
+        if _resets.acquire(blocking=False):  # or else it is due, and is sent with what is due
+            threading.Thread(target=send, daemon=True).start()
 
     # Beside the request: how long a mail server takes would tell a stranger who has an account.
-    transaction.on_commit(lambda: threading.Thread(target=send, daemon=True).start())
+    transaction.on_commit(start)

@@ -145,13 +145,13 @@ def too_often(request: HttpRequest, what: str) -> bool:
     return cache.incr(key) > LIMIT
 
 
-def client_address(request: HttpRequest) -> str:
+def client_address(request: HttpRequest) -> str | None:
     """Who asks. Behind a proxy, the last address that it names: it has written that one itself."""
     if settings.SECURE_PROXY_SSL_HEADER:
         with suppress(ValueError):
             forwarded = request.headers.get("X-Forwarded-For", "")
             return str(ipaddress.ip_address(forwarded.rpartition(",")[2].strip()))
-    return request.META["REMOTE_ADDR"]
+    return request.META.get("REMOTE_ADDR")  # a Unix socket has none
 
 
 def login_name(request: HttpRequest, credentials: dict | None) -> str | None:

@@ -15,4 +15,4 @@ class Filter(SafeExceptionReporterFilter):
 
 def without_passwords(text: str) -> str:
     """The text of an error without the logins in its addresses, such as redis://:secret@host."""
-    return re.sub(r"(?<=://)[^\s/@]*@", "…@", text)
+    return re.sub(r"(?<=://)[^\s/]*@", "…@", text)

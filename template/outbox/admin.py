@@ -1,13 +1,17 @@
+import time
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from . import delivery, kinds, promises
 from .models import Email
+
+# Seconds for the rows of one decision, each of which may wait for a server.
+PATIENCE = 10
 
 
 class Failed(admin.SimpleListFilter):
@@ -50,15 +54,11 @@ class FailedWorkAdmin(admin.ModelAdmin):
 
     def try_again(self, row: Any) -> bool:
         """Run it again, unless somebody else just did or it succeeded, and return whether."""
-        if moved := self._move(row, "run again"):
-            self.start(row)
-        return moved
+        return self._move(row, "run again", self.start)
 
     def let_go(self, row: Any) -> bool:
         """Give it up, unless that is done already or it succeeded, and return whether."""
-        if moved := self._move(row, "given up"):
-            self.end(row)
-        return moved
+        return self._move(row, "given up", self.end)
 
     def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
@@ -77,15 +77,16 @@ class FailedWorkAdmin(admin.ModelAdmin):
         self._decide(request, queryset, "let_go", "Given up.")
 
     def _decide(self, request: HttpRequest, rows: QuerySet, decide: str, done: str) -> None:
-        count = 0
+        count, end = 0, time.monotonic() + PATIENCE
         for row in rows:
+            if time.monotonic() > end:
+                self.message_user(request, "It takes long: the rest is left.", messages.ERROR)
+                break
             try:
-                # Together, so that what could not be done is not noted either.
-                with transaction.atomic():
-                    if getattr(self, decide)(row):
-                        self.log_change(request, row, done)
-                        count += 1
-                        continue
+                if getattr(self, decide)(row):
+                    self.log_change(request, row, done)
+                    count += 1
+                    continue
             except self.unavailable as error:
                 self.message_user(request, f"{row}: {error} Nothing is changed.", messages.ERROR)
                 continue
@@ -99,10 +100,18 @@ class FailedWorkAdmin(admin.ModelAdmin):
         if count:
             self.message_user(request, f"{done} {count} of {len(rows)}.", messages.SUCCESS)
 
-    def _move(self, row: Any, state: str) -> bool:
-        # Of two people who press at the same time, one finds the row as it was.
-        rows = self.model.objects.filter(pk=row.pk).exclude(state__in=[state, "succeeded"])
-        return bool(rows.update(state=state))
+    def _move(self, row: Any, state: str, act: Callable[[Any], None]) -> bool:
+        # Of two people who press at the same time, one finds the row as it was. No transaction:
+        # a server that does not answer would hold up everybody who writes.
+        rows = self.model.objects.filter(pk=row.pk)
+        if not rows.exclude(state__in=[state, "succeeded"]).update(state=state):
+            return False
+        try:
+            act(row)
+        except self.unavailable:
+            rows.filter(state=state).update(state=row.state)
+            raise
+        return True
 
     @admin.display
     def state(self, row: Any) -> str:

@@ -118,17 +118,22 @@ def due() -> QuerySet[Email]:
     One of a kind that no installed app declares is not: the part that writes it may come back. Nor
     is one to an address that its user has not confirmed, but for `kinds.before_confirmation`.
     """
-    user = get_user_model().objects.filter(pk=OuterRef("user_id"))
     return Email.objects.filter(
-        # Not a join: the UPDATE of a claim must look at the row itself once more (PostgreSQL).
-        Q(kind__in=kinds.before_confirmation()) | Exists(user.exclude(email_confirmed_at=None)),
-        kind__in=kinds.all_kinds(),
+        allowed(),
         sent_at=None,
         failed_at=None,
         attempts__lt=MAX_ATTEMPTS,
         unanswered__lt=MAX_UNANSWERED,
         not_before__lte=timezone.now(),
     ).order_by("not_before", "pk")
+
+
+def allowed() -> Q:
+    """Whether an e-mail may be sent at all, apart from when: see `due`."""
+    user = get_user_model().objects.filter(pk=OuterRef("user_id"))
+    # Not a join: the UPDATE of a claim must look at the row itself once more (PostgreSQL).
+    confirmed = Q(Exists(user.exclude(email_confirmed_at=None)))
+    return Q(kind__in=kinds.all_kinds()) & (Q(kind__in=kinds.before_confirmation()) | confirmed)
 
 
 def deliver_due(limit: int = 1000) -> int:

@@ -8,6 +8,7 @@ The function takes the row, an `outbox.models.Email`, and returns the subject an
 Only kinds in ``emails_before_confirmation`` go to an address that its user has not confirmed.
 """
 
+import re
 from collections.abc import Callable
 from email.utils import parseaddr
 
@@ -46,6 +47,7 @@ def compose(email: Email) -> EmailMessage:
     subject, body = write(email)
     _, sender = parseaddr(settings.DEFAULT_FROM_EMAIL)
     row = ".".join(filter(None, [email.kind, email.reference, str(email.user_id), str(email.pk)]))
+    row = re.sub(r"[^A-Za-z0-9.-]", "-", row)  # nothing else may stand there unquoted
     return EmailMessage(
         " ".join(subject.split()),  # what users wrote may hold line breaks, a header must not
         body,

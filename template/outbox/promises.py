@@ -8,7 +8,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from . import kinds
-from .delivery import MAX_ATTEMPTS, MAX_UNANSWERED
+from .delivery import MAX_ATTEMPTS, MAX_UNANSWERED, allowed
 from .models import Email
 
 
@@ -82,7 +82,7 @@ def failed(emails: QuerySet[Email]) -> QuerySet[Email]:
 def work() -> dict[str, int]:
     """Count what failed and what waits, and how late the oldest of these is."""
     now = timezone.now()
-    late = Email.objects.filter(sent_at=None, failed_at=None, due_at__lte=now)
+    late = Email.objects.filter(allowed(), sent_at=None, failed_at=None, due_at__lte=now)
     waiting = late.exclude(_failed()).aggregate(unsent=Count("pk"), oldest=Min("due_at"))
     age = now - (waiting["oldest"] or now)
     return {

@@ -19,7 +19,5 @@ def clean_up() -> None:
     of failed tasks with which nothing is left to do."""
     engine = import_module(settings.SESSION_ENGINE)
     engine.SessionStore.clear_expired()
-    FailedTask.objects.filter(
-        state__in=[FailedTask.State.SUCCEEDED, FailedTask.State.GIVEN_UP],
-        last_failed_at__lt=timezone.now() - KEEP,
-    ).delete()
+    old = FailedTask.objects.filter(last_failed_at__lt=timezone.now() - KEEP)
+    old.exclude(state=FailedTask.State.FAILED).delete()

@@ -7,15 +7,18 @@ a Redis list, and `collect` makes rows of the notes: once a minute, and whenever
 
 import hashlib
 import json
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from threading import Thread, current_thread, main_thread
 from typing import Any
 
+from billiard import current_process
 from celery import Task, current_app, shared_task, signals
 from django.conf import settings
-from django.db import transaction
+from django.db import DataError, transaction
 from django.db.models import F
 from kombu.exceptions import OperationalError
 from kombu.utils import json as kombu_json
@@ -36,6 +39,8 @@ ERROR_LENGTH = 500
 FOR_A_PAGE = 1
 # What is raised if Redis does not answer.
 UNAVAILABLE = (OperationalError, RedisError)
+
+logger = logging.getLogger(__name__)
 
 
 class Refused(Exception):
@@ -94,7 +99,12 @@ def collect(seconds: float = FOR_A_PAGE) -> None:
         while (notes := redis.lrange(DEAD, 0, 99)) and time.monotonic() < end:
             with transaction.atomic():
                 for note in notes:
-                    _record(json.loads(note), channel)
+                    try:
+                        with transaction.atomic():
+                            _record(json.loads(note), channel)
+                    except (DataError, AttributeError, LookupError, TypeError, ValueError):
+                        # One that nobody can read must not keep the others from being seen.
+                        logger.exception("This note of a failed task cannot be kept: %s", note)
             # A process that dies in between leaves notes whose ids the rows know already.
             with redis.pipeline() as pipe:
                 for note in notes:
@@ -129,8 +139,15 @@ def work() -> dict[str, int]:
 
 
 def _leave(note: dict | list) -> None:
-    with _redis() as (redis, _):
-        redis.rpush(DEAD, json.dumps(note))
+    def leave() -> None:
+        with _redis() as (redis, _):
+            redis.rpush(DEAD, json.dumps(note))
+
+    if current_process()._name == "MainProcess" and current_thread() is main_thread():
+        # A worker's main loop must not wait for a Redis that is slow.
+        Thread(target=leave, daemon=True).start()
+    else:
+        leave()
 
 
 def _record(note: dict | list, channel: Any) -> None:
@@ -141,11 +158,12 @@ def _record(note: dict | list, channel: Any) -> None:
         again = FailedTask.objects.filter(pk=note["succeeded"], last_failed_at__lte=at)
         again.update(state=FailedTask.State.SUCCEEDED)
         return
+    note |= {name: _plain(note[name]) for name in ("task", "id", "args", "kwargs", "queue")}
+    note |= {name: note[name][:255] for name in ("task", "id", "queue")}
     what = [note["task"], note["args"] or note["id"], note["kwargs"]]
     last = {
         "queue": note["queue"],
-        # PostgreSQL takes no zeros in a text.
-        "error": without_passwords(note["error"]).replace("\0", "")[:ERROR_LENGTH],
+        "error": _plain(without_passwords(note["error"]))[:ERROR_LENGTH],
         "last_failed_at": at,
         "last_id": note["id"],
         "state": FailedTask.State.FAILED,
@@ -157,11 +175,16 @@ def _record(note: dict | list, channel: Any) -> None:
         rows.get_or_create(key=key, defaults=first | last)
 
 
+def _plain(text: str) -> str:
+    # A database takes neither zeros nor halves of characters.
+    return text.replace("\0", "").encode(errors="replace").decode()
+
+
 def _read(channel: Any, message: dict, exchange: str, queue: str, error: str = DIED) -> dict:
     """The note of a whole message."""
-    headers = message["headers"] or {}
+    headers = message["headers"] if isinstance(message["headers"], dict) else {}
     note = {
-        "task": str(headers.get("task", "?"))[:255],
+        "task": str(headers.get("task", "?")),
         "id": str(headers.get("id", "")),
         "args": "",
         "kwargs": "",
@@ -183,7 +206,7 @@ def _lock(redis: Any) -> Any:
 
 @contextmanager
 def _redis() -> Iterator[tuple[Any, Any]]:
-    with current_app.pool.acquire(block=True) as connection:
+    with current_app.pool.acquire(block=True, timeout=5) as connection:
         channel = connection.default_channel
         with channel.conn_or_acquire() as redis:
             yield redis, channel

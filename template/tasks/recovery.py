@@ -25,6 +25,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -171,7 +172,8 @@ def restore_dead(connection: RedisConnection, silent: dict[str, float]) -> None:
             if count := restore(connection, place, dead=True):
                 logger.warning("A worker died: %d of its tasks go back (%s)", count, place)
             redis.srem(PLACES, place)
-            _lock_file(place).unlink(missing_ok=True)
+            with suppress(OSError):
+                _lock_file(place).unlink()
 
 
 def _has_ended(place: str) -> bool:

@@ -15,6 +15,7 @@ from temporalio.api.workflowservice.v1 import (
     StartWorkflowExecutionRequest,
 )
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
 
 from . import client
 from .models import FailedWorkflow
@@ -41,7 +42,8 @@ def look(timeout: float = client.TIMEOUT) -> int:
     newest = FailedWorkflow.objects.aggregate(newest=Max("last_failed_at"))["newest"]
     since = (newest or datetime(2000, 1, 1, tzinfo=UTC)) - OVERLAP
     waiting = FailedWorkflow.objects.filter(state__in=[State.FAILED, State.AGAIN])
-    names = list(waiting.values_list("name", flat=True)[:BATCH])
+    # First those that run again: others wait for somebody's decision anyhow.
+    names = list(waiting.order_by("-state").values_list("name", flat=True)[:BATCH])
     failed, later, count = client.call(lambda temporal: _ask(temporal, since, names), timeout)
     alive = {run.id: run.start_time for run in sorted(later, key=_start_time)}
     last = {run.id: run for run in sorted(failed, key=_start_time)}
@@ -94,7 +96,13 @@ async def _ask(
     temporal: Client, since: datetime, names: list[str]
 ) -> tuple[list[WorkflowExecution], list[WorkflowExecution], int]:
     ended = f'({ENDED} AND CloseTime > "{since.isoformat()}")'
-    failed = [run async for run in temporal.list_workflows(f"{ended} OR ({STUCK})", limit=1000)]
+    try:
+        failed = [run async for run in temporal.list_workflows(f"{ended} OR ({STUCK})", limit=1000)]
+    except RPCError as error:
+        if error.status is not RPCStatusCode.INVALID_ARGUMENT:
+            raise
+        # An older server does not say what is stuck.
+        failed = [run async for run in temporal.list_workflows(ended, limit=1000)]
     known = _in([*names, *{_name(run) for run in failed[:BATCH]}])
     alive = 'ExecutionStatus IN ("Running", "Completed")'
     query = f"(WorkflowId IN {known} OR TemporalScheduledById IN {known}) AND {alive}"

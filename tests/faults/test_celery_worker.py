@@ -76,7 +76,7 @@ def test_a_task_that_ends_its_workers_is_put_aside(
     # Each of those workers has this one too, but does not begin it.
     note.apply_async((str(notes),), countdown=3600)
     for _ in range(DEATHS):
-        assert celery.worker(*options).popen.wait(40) == -signal.SIGKILL
+        assert celery.worker(*options).wait(40) == -signal.SIGKILL
 
     survivor = celery.worker(*options)
     survivor.wait_for("3 workers died while they ran chores.die[")
@@ -103,12 +103,12 @@ def test_a_worker_that_was_silent_poisons_no_task(
     silent = celery.worker("-n", "silent@%h")
     rest.delay(str(notes), 60)
     wait_until(notes.read_text, "the task's start")
-    silent.popen.send_signal(signal.SIGSTOP)
+    silent.send_signal(signal.SIGSTOP)
     killed = celery.worker("-n", "killed@%h")
     killed.wait_for("A worker died: 1 of its tasks go back")
     wait_until(lambda: notes.read_text().count("begun") == 2, "the task's second start")
 
-    silent.popen.send_signal(signal.SIGCONT)
+    silent.send_signal(signal.SIGCONT)
     wait_until(lambda: redis_server.client.keys("*-returned"), "the silent worker")
     killed.end()
     silent.wait_for("A worker died: 1 of its tasks go back")
@@ -207,7 +207,7 @@ def test_only_json_is_read(celery: CeleryCommand, notes):
 def test_a_wrong_variable_is_named(celery: CeleryCommand):
     for command in (["worker"], ["beat"], ["flower"]):
         process = celery(*command, CELERY_BROKER_URL="localhost:6379")
-        assert process.popen.wait(20) == 1
+        assert process.wait(20) == 1
         assert process.output.startswith("celery: CELERY_BROKER_URL=localhost:6379 is not")
         assert len(process.output.splitlines()) == 1
 

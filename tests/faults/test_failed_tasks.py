@@ -1,5 +1,6 @@
 """Each way in which a task fails for good, by real workers, as the admin shows it."""
 
+import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -105,6 +106,18 @@ def test_two_people_run_it_again_once(
     decisions = LogEntry.objects.filter(change_message="Run again.")
     assert decisions.count() == 2
     assert decisions.filter(user__email="admin@example.com").count() == 1
+
+
+def test_a_note_that_nobody_can_read_hides_no_other(redis_server: RedisServer, page):
+    """Such as a text with half a character, and what strangers write into Redis."""
+    for error in ("bad name \udcff", "the last one"):
+        fields = {"task": error, "id": error, "args": "[1]", "kwargs": "{}", "queue": "x" * 300}
+        note = fields | {"error": error, "at": time.time()}
+        for entry in (note, {"task": "half"}, [1], 7):
+            redis_server.client.rpush(failures.DEAD, json.dumps(entry))
+    assert "bad name" in page()
+    assert "the last one" in page()
+    assert not redis_server.client.llen(failures.DEAD)
 
 
 @pytest.mark.django_db(transaction=True)

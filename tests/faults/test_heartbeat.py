@@ -110,11 +110,11 @@ def test_the_probe_tells_a_process_that_hangs(which, request, file, check):
     # As long as it works, an old heartbeat is soon followed by a new one.
     let_time_pass(file, 31)
     wait_until(lambda: check()[0] == 0, "the next heartbeat")
-    process.popen.send_signal(signal.SIGSTOP)
+    process.send_signal(signal.SIGSTOP)
     let_time_pass(file, 31)
     assert check()[0] == 1
 
-    process.popen.send_signal(signal.SIGCONT)
+    process.send_signal(signal.SIGCONT)
     assert process.stop() == 0
     assert check()[0] == 1
 

@@ -1,5 +1,6 @@
 """What `outbox` makes of refusals, of mistakes in what apps write, and of users who get no mail."""
 
+import re
 from datetime import timedelta
 from itertools import pairwise
 from smtplib import SMTPDataError, SMTPRecipientsRefused, SMTPServerDisconnected
@@ -15,7 +16,7 @@ from django.utils import timezone
 
 from accounts.emails import FOLLOW_UP, WELCOME
 from accounts.models import User
-from outbox import delivery, promises
+from outbox import delivery, kinds, promises
 from outbox.delivery import State
 from outbox.models import Email
 from outbox.promises import promise, retry
@@ -162,6 +163,13 @@ def test_each_copy_of_an_email_has_the_same_message_id(user, welcome):
 
     first, second = (message.extra_headers["Message-ID"] for message in mail.outbox)
     assert first == second
+
+
+def test_any_reference_gives_a_message_id_of_the_right_form(user):
+    reference = "Größe 7 <x>"
+    email = Email(pk=3, user=user, kind=WELCOME, reference=reference, not_before=timezone.now())
+    header = kinds.compose(email).message()["Message-ID"]
+    assert re.fullmatch(r"<[\w.-]+@[\w.-]+>", str(header), re.ASCII)
 
 
 def test_a_deactivated_user_gets_nothing_also_later(user, welcome):

@@ -93,14 +93,14 @@ def test_a_second_server_on_the_same_data_is_refused(server):
     server.wait()
     server.port = free_port()
     second = server.start("-F")
-    assert second.popen.wait(30) == 1
+    assert second.wait(30) == 1
     assert f"Another PostgreSQL server (pid {first.pid}) uses" in second.output
 
 
 def test_data_of_another_version_are_named(server):
     server.data.mkdir(parents=True)
     (server.data / "PG_VERSION").write_text("17\n")
-    assert server.start().popen.wait(30) == 1
+    assert server.start().wait(30) == 1
     (first, *_) = server.log.read_text().splitlines()
     assert first == f"The data in {server.data} are of PostgreSQL 17, and this is 18."
     assert (server.data / "PG_VERSION").exists()
@@ -126,7 +126,7 @@ def test_a_full_disk_is_named_and_nothing_is_lost(server):
             connection.execute("INSERT INTO kept SELECT 'more' FROM generate_series(1, 1e7)")
         wait_until(lambda: "No space left on device" in server.log.read_text(), "its words")
         fill.unlink()
-        if first.popen.poll() is not None:
+        if first.poll() is not None:
             server.start()
         server.wait()
         with server.connect() as connection:

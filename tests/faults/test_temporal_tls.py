@@ -94,7 +94,7 @@ def test_the_site_and_a_worker_show_and_ask_for_certificates(
     code = f"{CHECK}; from accounts.signup import sign_up; sign_up('ada@example.com', 'Ada', 'x')"
     site = project("shell", "-v0", "-c", code, **variables, **shown)
     worker.wait_for("Working on ")
-    assert site.popen.wait(30) == 0, site.output
+    assert site.wait(30) == 0, site.output
     assert "ok" in site.output
     user = User.objects.get()
     wait_until(lambda: user.emails.exclude(sent_at=None).exists(), "the welcome", timeout=30)

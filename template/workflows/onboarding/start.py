@@ -45,7 +45,7 @@ def start_missing(since: datetime) -> None:
         emails__failed_at=None,
         date_joined__lte=since,
     ).exclude(groups__name=MEMBERS)
-    client.each(missing.values_list("pk", flat=True).order_by("pk")[:500], start_onboarding)
+    client.each(missing.values_list("pk", flat=True).order_by("-pk")[:500], start_onboarding)
 
 
 @receiver(user_signed_up, dispatch_uid="workflows.onboarding")

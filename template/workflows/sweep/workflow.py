@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from workflows.emails import ENOUGH, TIMEOUTS, EmailInput, deliver_emails, mail_queue
@@ -30,7 +30,10 @@ class SweepWorkflow:
         failure = None
         try:
             await workflow.execute_local_activity(start_missing_workflows, **for_a_minute)
-        except ApplicationError as error:  # as local activities fail
+        except (
+            ActivityError,
+            ApplicationError,
+        ) as error:  # a time-out or a failure
             failure = error
         sent = 0
         if emails := await workflow.execute_local_activity(find_overdue_emails, **for_a_minute):
