@@ -93,9 +93,13 @@ class CleanRoot:
         self._add(entrypoint, f"/usr/local/share/{entrypoint.name}")
         for program in other_versions.folder().iterdir():
             self._add(program, f"/stand-in/bin/{program.name}")
-        self._add(postgres().parent, "/stand-in/postgres")
+        # The wheel's programs find its libraries by the folders around them.
+        package = postgres().parents[1]
+        for part in (package, package.with_name(f"{package.name}.libs")):
+            self._add(part, f"/stand-in/{part.name}")
         for name in ("initdb", "postgres", "psql"):
-            (self._upper / "stand-in" / "bin" / name).symlink_to(f"../postgres/bin/{name}")
+            program = f"../{package.name}/pginstall/bin/{name}"
+            (self._upper / "stand-in" / "bin" / name).symlink_to(program)
         self._first = subprocess.Popen(
             [
                 *("unshare", "--mount", "--pid", "--net", "--fork", "--kill-child"),

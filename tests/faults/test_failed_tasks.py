@@ -108,7 +108,9 @@ def test_two_people_run_it_again_once(
     assert decisions.filter(user__email="admin@example.com").count() == 1
 
 
-def test_a_note_that_nobody_can_read_hides_no_other(redis_server: RedisServer, page):
+def test_a_note_that_nobody_can_read_hides_no_other(
+    celery: CeleryCommand, redis_server: RedisServer, page
+):
     """Such as a text with half a character, and what strangers write into Redis."""
     for error in ("bad name \udcff", "the last one"):
         fields = {"task": error, "id": error, "args": "[1]", "kwargs": "{}", "queue": "x" * 300}

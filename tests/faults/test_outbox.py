@@ -224,7 +224,7 @@ def test_the_list_says_what_became_of_each(admin_client, users):
     gone = Email.objects.create(user=users[0], kind="of-a-part-that-was-removed")
 
     page = admin_client.get(reverse("admin:outbox_email_changelist")).content.decode()
-    for state in ("sent", "given up", "not declared by any installed app", HELD):
+    for state in ("sent", "failed", "not declared by any installed app", HELD):
         assert f'<td class="field-state">{state}</td>' in page
 
     change = reverse("admin:outbox_email_change", args=[gone.pk])
