@@ -53,7 +53,7 @@ class Project:
     def processes(self) -> set[str]:
         status = json.loads(self.dev("just", "status", "-o", "json").stdout)
         assert all(process["ready"] for process in status)
-        return {process["name"] for process in status}
+        return {process["name"] for process in status if process["status"] != "Disabled"}
 
     def answers(self, port: str) -> bool:
         with socket.socket() as probe:
