@@ -169,7 +169,15 @@
               };
             };
           new = "${pkgs.python313}/bin/python3 ${self}/generate.py";
-          servers = map (name: import (./template/services + "/${name}.nix") pkgs) backends;
+          # Those that some process says to be started alone.
+          alone = builtins.filter (
+            name:
+            let
+              text = builtins.readFile (./template/services + "/${name}.yaml");
+            in
+            builtins.length (builtins.split "namespace: servers" text) > 1
+          ) backends;
+          servers = map (name: import (./template/services + "/${name}.nix") pkgs) alone;
         in
         {
           # They keep their state in .data/ of the folder where they are started.

