@@ -169,15 +169,15 @@
               };
             };
           new = "${pkgs.python313}/bin/python3 ${self}/generate.py";
-          startsAlone =
+          # Those that some process says to be started alone.
+          alone = builtins.filter (
             name:
             let
-              processes = builtins.readFile (./template/services + "/${name}.yaml");
+              text = builtins.readFile (./template/services + "/${name}.yaml");
             in
-            builtins.length (builtins.split "namespace: servers" processes) > 1;
-          servers = map (name: import (./template/services + "/${name}.nix") pkgs) (
-            builtins.filter startsAlone backends
-          );
+            builtins.length (builtins.split "namespace: servers" text) > 1
+          ) backends;
+          servers = map (name: import (./template/services + "/${name}.nix") pkgs) alone;
         in
         {
           # They keep their state in .data/ of the folder where they are started.

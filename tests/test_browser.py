@@ -94,7 +94,7 @@ def test_staff_wait_for_a_report(visitor):
 
 def test_staff_run_a_failed_task_again(visitor, tmp_path_factory):
     visitor("failed_work")
-    [done] = tmp_path_factory.getbasetemp().glob("browser*/shop/chores/done")
+    done = tmp_path_factory.getbasetemp() / "browser0" / "shop" / "chores" / "done"
     assert done.read_text() == "done "
 
 

@@ -262,6 +262,9 @@ def test_services_starts_the_servers_alone(nix, source, tmp_path):
     expected = {"REDIS_PORT", "TEMPORAL_PORT", "TEMPORAL_UI_PORT"}
     link = tmp_path / "services"
     nix.with_nixpkgs("build", f"{source}#services", "--out-link", link, cwd=tmp_path)
+    fetched = nix("path-info", "--recursive", link, cwd=tmp_path).stdout
+    assert "redis" in fetched
+    assert "postgresql" not in fetched  # which does not start
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     env = {name: str(port) for name, port in ports.items()}

@@ -21,7 +21,7 @@ TEMPORAL = {"temporal", "temporal-worker"}
 OF_BACKEND = {"celery": CELERY, "temporal": TEMPORAL, "postgres": {"postgres"}}
 PORTS = (
     *("DJANGO_PORT", "REDIS_PORT", "FLOWER_PORT", "TEMPORAL_PORT", "TEMPORAL_UI_PORT"),
-    "POSTGRES_PORT",
+    *("POSTGRES_PORT", "WEB_PORT"),
 )
 BARE_PATH = os.pathsep.join(
     entry for entry in os.environ["PATH"].split(os.pathsep) if not entry.startswith(str(ROOT))

@@ -76,12 +76,11 @@ class Visitors:
         return page
 
     def _on_console(self, message: ConsoleMessage) -> None:
-        source = message.location["url"]
-        # The admin has no icon, and the story of the password runs into the limit on purpose.
-        if source.endswith("/favicon.ico") or "429 (Too Many Requests)" in message.text:
-            return
-        if message.type == "error":
-            self.problems.append(f"{message.page.url}: {message.text} ({source})")
+        where = message.location["url"]
+        # Django's admin has no icon, so the browser looks for one by itself.
+        expected = where.endswith("/favicon.ico") or "429 (Too Many Requests)" in message.text
+        if message.type == "error" and not expected:
+            self.problems.append(f"{message.page.url}: {where}: {message.text}")
 
     def _on_response(self, response: Response) -> None:
         if response.status >= 500:

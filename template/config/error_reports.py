@@ -14,5 +14,5 @@ class Filter(SafeExceptionReporterFilter):
 
 
 def without_passwords(text: str) -> str:
-    """The text of an error without the logins in its addresses, such as redis://:secret@host."""
-    return re.sub(r"(?<=://)[^\s/]*@", "…@", text)
+    """The text of an error without the logins in its addresses, such as smtp://me:secret@host."""
+    return re.sub(r"(?<=://)[^\s/@]*@", "…@", text)

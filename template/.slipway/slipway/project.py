@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ROOT / "services"
 TOOLS = Path(__file__).resolve().parents[1] / "tools"
 VENV = ROOT / ".venv"
-# Bytes. With less, Redis and the databases fail soon.
+# Bytes. With less, databases fail soon.
 LEAST_SPACE = 50 << 20
 
 
