@@ -48,6 +48,8 @@ MARK_AGAIN_AFTER = (0.5, 1, 2, 4, 8)
 MAX_ATTEMPTS = 48
 # Seconds after which somebody may look again at an e-mail that no installed app can write.
 UNDECLARED = 3600
+# Seconds after which to look again at one that somebody else is sending, most often in a moment.
+BEING_SENT = 5
 
 logger = logging.getLogger(__name__)
 
@@ -176,6 +178,8 @@ def _standing(user_id: int, kind: str, reference: str) -> Delivery:
     wait = (email.not_before - timezone.now()).total_seconds()
     if email.unanswered >= MAX_UNANSWERED and (wait <= 0 or email.claim is None):
         return Delivery(State.UNKNOWN)
+    if email.claim:
+        wait = min(wait, BEING_SENT)
     return Delivery(State.WAITING, retry_in=max(wait, 0))
 
 

@@ -252,3 +252,16 @@ def test_a_refusal_that_passes_is_tried_again_later_and_later(user, welcome, mai
     assert delivery.deliver(user.pk, WELCOME).state is State.SENT
     welcome.refresh_from_db()
     assert welcome.error == ""
+
+
+def test_who_finds_it_being_sent_looks_again_soon(user, welcome, monkeypatch):
+    """As the other backend does at a sign-up: it has mostly left a moment later."""
+    second = []
+    monkeypatch.setattr(
+        EmailMessage, "send", lambda message: second.append(delivery.deliver(user.pk, WELCOME))
+    )
+
+    assert delivery.deliver(user.pk, WELCOME).state is State.SENT
+
+    assert second[0].state is State.WAITING
+    assert second[0].retry_in <= 5
