@@ -80,9 +80,9 @@ def test_what_is_due_while_redis_is_away_is_sent_once(
 
 
 def test_a_beat_goes_on_where_no_file_can_be_written(celery: CeleryCommand, every_second, tmp_path):
-    celery.env["DATA_DIR"] = str(tmp_path / "celery-0.log")  # no folder
+    (tmp_path / "run").touch()  # where the folder of the heartbeats would be
     beat = celery("beat", "-l", "info", PC_PROC_NAME="celery-beat")
-    wait_until(lambda: beat.output.count("Sent due task") == 2, "the second task")
+    wait_until(lambda: beat.output.count("Sent due task") >= 2, "the second task")
     assert beat.stop() == 0
 
 

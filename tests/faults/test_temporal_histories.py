@@ -12,6 +12,7 @@ from accounts.models import User
 from accounts.signup import sign_up
 from approvals.models import ApprovalRequest, Decision
 from approvals.tests.test_approvals import form, post_decision
+from exports.workflow import ExpireWorkflow
 from orders.activities import NO_DELIVERY
 from orders.models import Order, Product
 from orders.start import start_order, take_back
@@ -49,6 +50,7 @@ def test_histories_hold_no_names_addresses_or_texts(
 
     monkeypatch.setattr(accounts.emails, "follow_up", fail_once)
     zelda = sign_up("zelda@example.com", "Zelda", "difference-engine").user
+    zelda.confirm_email()
     client.force_login(zelda)
     client.post(reverse("workflows:skip_wait", args=[zelda.pk]))
 
@@ -67,8 +69,9 @@ def test_histories_hold_no_names_addresses_or_texts(
         )
         start_order(order)
     queue = settings.TEMPORAL_TASK_QUEUE
-    sweep = SweepWorkflow.run
-    real_temporal.run(real_temporal.client.start_workflow(sweep, id=queue, task_queue=queue))
+    for periodic in (SweepWorkflow, ExpireWorkflow):
+        start = real_temporal.client.start_workflow
+        real_temporal.run(start(periodic.run, id=f"{periodic.__name__}-{queue}", task_queue=queue))
 
     async def fetch() -> list[tuple[str, object]]:
         client, ended = real_temporal.client, []
