@@ -7,9 +7,11 @@ import contextlib
 import json
 import sys
 import time
+from collections.abc import Callable
 
 import django
 from django.conf import settings
+from django.db import IntegrityError, InterfaceError, OperationalError, connections
 
 # Seconds between two visitors.
 PACE = 0.1
@@ -20,8 +22,24 @@ def sign_ups(prefix: str, count: str) -> None:
     from accounts.signup import sign_up
 
     for number in range(int(count)):
-        sign_up(f"{prefix}-{number}@example.com", prefix, "difference-engine")
+        email = f"{prefix}-{number}@example.com"
+        with contextlib.suppress(IntegrityError):  # it was written, though nobody was told
+            again_and_again(lambda email=email: sign_up(email, prefix, "difference-engine"))
         time.sleep(PACE)
+
+
+def again_and_again(do: Callable[[], object]) -> None:
+    """As visitors do who see that the site is not there: while its database is away."""
+    end = time.monotonic() + 60
+    while True:
+        try:
+            do()
+            return
+        except (InterfaceError, OperationalError):
+            connections.close_all()
+            if time.monotonic() > end:
+                raise
+            time.sleep(PACE)
 
 
 def tasks(prefix: str, count: str) -> None:
