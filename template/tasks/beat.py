@@ -1,9 +1,11 @@
 """The scheduler of `celery beat`: the schedule in the database, run by one beat at a time."""
 
+import contextlib
 import fcntl
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -19,6 +21,25 @@ logger = get_logger(__name__)
 
 # The number of PostgreSQL's advisory lock. Any will do that nobody else takes ("beat").
 LOCK = 0x6265_6174
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Let a signal to end wait until this is done.
+
+    Celery ends beat by an exception wherever the signal finds it: a task would be noted as sent
+    that is not, or whoever catches everything would catch that too.
+    """
+    came: list[tuple] = []
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    handlers = [signal.signal(number, lambda *signum: came.append(signum)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, handlers, strict=True):
+            signal.signal(number, handler)
+    if came:
+        signal.raise_signal(came[0][0])
 
 
 class Scheduler(DatabaseScheduler):
@@ -57,6 +78,7 @@ class Scheduler(DatabaseScheduler):
             logger.info("Sent due task %s (%s)", entry.name, entry.task)
             self.missed.pop(entry.name, None)
 
+    @undisturbed()
     def tick(self, **kwargs: object) -> float:
         if isinstance(self.lock, BaseDatabaseWrapper):
             # The lock is gone with its connection. Raises then, and the next start takes it.
@@ -69,6 +91,10 @@ class Scheduler(DatabaseScheduler):
         delay = super().tick(**kwargs)
         heartbeat.beat()
         return delay
+
+    @undisturbed()
+    def sync(self) -> None:
+        super().sync()
 
     def close(self) -> None:
         heartbeat.remove()

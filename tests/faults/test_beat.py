@@ -1,5 +1,9 @@
 """A real beat: it keeps the schedule, and never together with another one."""
 
+import contextlib
+import select
+import socket
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -77,6 +81,43 @@ def test_what_is_due_while_redis_is_away_is_sent_once(
     assert redis_server.client.llen("celery") == 2
     task.refresh_from_db()
     assert timezone.now() - task.last_run_at < timedelta(hours=1)
+
+
+def test_a_beat_that_is_told_to_end_sends_what_it_has_begun_to(
+    celery: CeleryCommand, redis_server: RedisServer, every_second
+):
+    """What is noted as sent is sent: here the signal comes while Redis has yet to take it."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    beat = celery("beat", "-l", "info", CELERY_BROKER_WRITE_URL=f"redis://127.0.0.1:{port}/1")
+
+    def forward(caller: socket.socket) -> None:
+        server = socket.create_connection(("127.0.0.1", redis_server.port))
+        ends = {caller: server, server: caller}
+        while True:
+            for end in select.select([*ends], [], [])[0]:
+                data = end.recv(65536)
+                if b"LPUSH" in data:
+                    beat.terminate()
+                    # Whoever does not wait for an answer hangs up, and nothing is forwarded.
+                    if select.select([end], [], [], 0.2)[0]:
+                        data = b""
+                if not data:
+                    server.close()
+                    caller.close()
+                    return
+                ends[end].sendall(data)
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                caller, _ = listener.accept()
+                threading.Thread(target=forward, args=[caller], daemon=True).start()
+
+    with listener:
+        threading.Thread(target=accept, daemon=True).start()
+        assert beat.wait(20) == 0
+    assert beat.output.count("Sent due task") == redis_server.client.llen("celery") == 1
 
 
 def test_a_beat_goes_on_where_no_file_can_be_written(celery: CeleryCommand, every_second, tmp_path):
