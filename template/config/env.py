@@ -2,7 +2,7 @@
 
 import math
 import re
-from email.utils import parseaddr
+from email.utils import getaddresses
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -72,8 +72,9 @@ def email(name: str, default: str) -> str:
     """An e-mail address, perhaps with a name: ``Shop <noreply@example.com>``."""
     value = text(name, default)
     try:
-        validate_email(parseaddr(value)[1])
-    except ValidationError:
+        [(_, address)] = getaddresses([value])
+        validate_email(address)
+    except (ValueError, ValidationError):
         raise malformed(name, value, "an e-mail address") from None
     return value
 
