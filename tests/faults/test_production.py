@@ -238,9 +238,11 @@ def start_gunicorn(tmp_path_factory) -> Iterator[Callable[..., Gunicorn]]:
 
 
 @pytest.fixture(scope="module", params=["wsgi", "asgi"])
-def gunicorn(start_gunicorn, request) -> Gunicorn:
+def gunicorn(start_gunicorn, request, tmp_path_factory) -> Gunicorn:
     variant = request.param if request.param != "wsgi" else ""
-    server = start_gunicorn(variant, **PRODUCTION, DJANGO_BEHIND_PROXY="true")
+    database = f"sqlite:///{tmp_path_factory.mktemp('site')}/db.sqlite3"
+    variables = PRODUCTION | {"DATABASE_URL": database, "DJANGO_BEHIND_PROXY": "true"}
+    server = start_gunicorn(variant, **variables)
     server.wait_until_live()
     return server
 
