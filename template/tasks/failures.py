@@ -201,6 +201,8 @@ def _plain(text: str) -> str:
 
 @contextmanager
 def _redis() -> Iterator[Any]:
-    with current_app.pool.acquire(block=True, timeout=5) as connection:
-        with connection.default_channel.conn_or_acquire() as redis:
-            yield redis
+    with (
+        current_app.pool.acquire(block=True, timeout=5) as connection,
+        connection.default_channel.conn_or_acquire() as redis,
+    ):
+        yield redis
