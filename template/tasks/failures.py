@@ -20,6 +20,7 @@ from celery import Task, current_app, shared_task, signals
 from django.conf import settings
 from django.db import DataError, transaction
 from django.db.models import F
+from kombu import Message
 from kombu.exceptions import OperationalError
 from kombu.utils import json as kombu_json
 from redis.exceptions import LockError, RedisError
@@ -27,12 +28,11 @@ from redis.exceptions import LockError, RedisError
 from config.error_reports import without_passwords
 
 from .models import FailedTask
-from .recovery import DEAD
 
+# The Redis list of the notes.
+DEAD = "dead-tasks"
 # The header of a message that runs a failed task again: the key of its row.
 AGAIN = "failed_task"
-# The error of a message that `tasks.recovery` put aside.
-DIED = "One worker after the other died while it ran."
 # Characters of an error that are kept.
 ERROR_LENGTH = 500
 # Seconds that a page may spend on making rows.
@@ -71,12 +71,31 @@ def note_failure(
 
 @signals.task_unknown.connect
 @signals.task_rejected.connect
-def note_message(message: Any, exc: Exception | None = None, **_: object) -> None:
+def note_message(message: Message, exc: Exception | None = None, **_: object) -> None:
     """A message of an unregistered task, or one that is not a task's."""
     error = f"{type(exc).__name__}: {exc}" if exc else "It is not the message of a task."
     if isinstance(exc, KeyError):
         error = "NotRegistered: its worker knows no such task."
-    _leave([message._raw, "", message.delivery_info.get("routing_key", ""), error])
+    _leave(note_of(message, error))
+
+
+def note_of(message: Message, error: str) -> dict[str, Any]:
+    """Return the note of a whole message, which may be whatever somebody wrote into Redis."""
+    headers = message.headers if isinstance(message.headers, dict) else {}
+    note = {
+        "task": str(headers.get("task", "?")),
+        "id": str(headers.get("id", "")),
+        "args": "",
+        "kwargs": "",
+        "queue": (message.delivery_info or {}).get("routing_key", ""),
+        "error": error,
+        "at": time.time(),
+    }
+    with suppress(Exception):
+        args, kwargs, _ = message.decode()
+        if isinstance(args, list):
+            note |= {"args": kombu_json.dumps(args), "kwargs": kombu_json.dumps(kwargs)}
+    return note
 
 
 @signals.task_success.connect
@@ -95,13 +114,15 @@ def collect_all() -> None:
 def collect(seconds: float = FOR_A_PAGE) -> None:
     """Make rows of the notes, for so many seconds at most. Raises if Redis does not answer."""
     end = time.monotonic() + seconds
-    with _redis() as (redis, channel), suppress(LockError), _lock(redis):
+    # One at a time, or a note would be counted twice.
+    lock = {"timeout": 60, "blocking_timeout": 1}
+    with _redis() as redis, suppress(LockError), redis.lock(f"{DEAD}-lock", **lock):
         while (notes := redis.lrange(DEAD, 0, 99)) and time.monotonic() < end:
             with transaction.atomic():
                 for note in notes:
                     try:
                         with transaction.atomic():
-                            _record(json.loads(note), channel)
+                            _record(json.loads(note))
                     except (DataError, AttributeError, LookupError, TypeError, ValueError):
                         # One that nobody can read must not keep the others from being seen.
                         logger.exception("This note of a failed task cannot be kept: %s", note)
@@ -131,16 +152,16 @@ def work() -> dict[str, int]:
     waiting = {}
     with suppress(*UNAVAILABLE):
         collect()
-        with _redis() as (_, channel):
+        with _redis() as redis:
             for queue in settings.CELERY_TASK_QUEUES:
-                waiting[f"waiting in {queue.name}"] = channel._size(queue.name)
+                waiting[f"waiting in {queue.name}"] = redis.llen(queue.name)
     failed = FailedTask.objects.filter(state=FailedTask.State.FAILED).count()
     return {"failed": failed} | waiting
 
 
-def _leave(note: dict | list) -> None:
+def _leave(note: dict) -> None:
     def leave() -> None:
-        with _redis() as (redis, _):
+        with _redis() as redis:
             redis.rpush(DEAD, json.dumps(note))
 
     if current_process()._name == "MainProcess" and current_thread() is main_thread():
@@ -150,9 +171,7 @@ def _leave(note: dict | list) -> None:
         leave()
 
 
-def _record(note: dict | list, channel: Any) -> None:
-    if isinstance(note, list):
-        note = _read(channel, *note)
+def _record(note: dict) -> None:
     at = datetime.fromtimestamp(note["at"], UTC)
     if "succeeded" in note:
         again = FailedTask.objects.filter(pk=note["succeeded"], last_failed_at__lte=at)
@@ -180,33 +199,10 @@ def _plain(text: str) -> str:
     return text.replace("\0", "").encode(errors="replace").decode()
 
 
-def _read(channel: Any, message: dict, exchange: str, queue: str, error: str = DIED) -> dict:
-    """The note of a whole message."""
-    headers = message["headers"] if isinstance(message["headers"], dict) else {}
-    note = {
-        "task": str(headers.get("task", "?")),
-        "id": str(headers.get("id", "")),
-        "args": "",
-        "kwargs": "",
-        "queue": queue,
-        "error": error,
-        "at": time.time(),
-    }
-    with suppress(Exception):  # whatever somebody wrote into Redis
-        args, kwargs, _ = channel.Message(message, channel=channel).decode()
-        if isinstance(args, list):
-            note |= {"args": kombu_json.dumps(args), "kwargs": kombu_json.dumps(kwargs)}
-    return note
-
-
-def _lock(redis: Any) -> Any:
-    # One at a time, or a note would be counted twice.
-    return redis.lock(f"{DEAD}-lock", timeout=60, blocking_timeout=1)
-
-
 @contextmanager
-def _redis() -> Iterator[tuple[Any, Any]]:
-    with current_app.pool.acquire(block=True, timeout=5) as connection:
-        channel = connection.default_channel
-        with channel.conn_or_acquire() as redis:
-            yield redis, channel
+def _redis() -> Iterator[Any]:
+    with (
+        current_app.pool.acquire(block=True, timeout=5) as connection,
+        connection.default_channel.conn_or_acquire() as redis,
+    ):
+        yield redis

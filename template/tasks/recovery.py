@@ -39,6 +39,8 @@ from celery.worker.state import active_requests
 from kombu.common import ignore_errors
 from kombu.transport.redis import GlobalKeyPrefixMixin
 
+from .failures import DEAD, note_of
+
 logger = get_logger(__name__)
 
 # Kombu's `Connection`, whose type does not know the channels of Redis.
@@ -54,8 +56,7 @@ RENEWAL, TIMEOUT = 5, 4
 PLACES = "unacked-places"
 # Workers that may die with a task in hand before it is put aside.
 DEATHS = 3
-# The Redis list of what is put aside, and of what failed: see `tasks/failures.py`.
-DEAD = "dead-tasks"
+DIED = "One worker after the other died while it ran."
 # Seconds for which it is known that a silent worker came back: longer than a task is under way.
 MEMORY = 7 * 24 * 60 * 60
 
@@ -76,7 +77,7 @@ class Recovery(bootsteps.StartStopStep):
         self.app.conf.broker_transport_options = {
             **self.app.conf.broker_transport_options,
             "unacked_key": self.place,
-            "unacked_index_key": _index(self.place),
+            "unacked_index_key": f"{self.place}-index",
             "unacked_mutex_key": f"{self.place}-mutex",
         }
         # Until this process and those that it forks have ended.
@@ -194,7 +195,7 @@ def restore(
     If its worker is dead, those that were in the hands of too many dead workers are put aside.
     """
     with connection.channel() as channel, channel.conn_or_acquire() as redis:
-        channel.unacked_key, channel.unacked_index_key = place, _index(place)
+        channel.unacked_key, channel.unacked_index_key = place, f"{place}-index"
         put_back = channel._do_restore_message
 
         def put_back_or_aside(message: dict, exchange: str, key: str, pipe, *args: bool) -> None:
@@ -204,14 +205,10 @@ def restore(
             if sum(not redis.exists(_lease(one), _returned(one)) for one in deaths) < DEATHS:
                 put_back(message, exchange, key, pipe, *args)
                 return
-            pipe.rpush(DEAD, json.dumps([message, exchange, key]))
-            headers = message["headers"]
-            logger.error(
-                "%d workers died while they ran %s[%s]. It is put aside: see the admin",
-                len(deaths),
-                headers["task"],
-                headers["id"],
-            )
+            note = note_of(channel.Message(message, channel=channel), DIED)
+            pipe.rpush(DEAD, json.dumps(note))
+            what = "%d workers died while they ran %s[%s]. It is put aside: see the admin"
+            logger.error(what, len(deaths), note["task"], note["id"])
 
         if dead:
             channel._do_restore_message = put_back_or_aside
@@ -230,10 +227,6 @@ def _waits(message: dict) -> bool:
 
 def _lock_file(place: str) -> Path:
     return Path(tempfile.gettempdir(), Path(place).name)
-
-
-def _index(place: str) -> str:
-    return f"{place}-index"
 
 
 def _lease(place: str) -> str:

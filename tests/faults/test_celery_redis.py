@@ -21,6 +21,7 @@ from kombu.exceptions import OperationalError
 
 from config.celery import app
 from tasks import failures
+from tasks.apps import check_redis
 from tasks.fixtures import (
     CeleryCommand,
     Process,
@@ -29,7 +30,6 @@ from tasks.fixtures import (
     redis_program,
     wait_until,
 )
-from tasks.health import check_redis
 from tasks.models import FailedTask
 
 PASSWORD = "p@ss/w:rd #?%&é"
@@ -109,7 +109,7 @@ def web(project: CeleryCommand, code: str) -> str:
 
 
 # What `/health/` asks.
-CHECK = "from tasks.health import check_redis; check_redis()"
+CHECK = "from tasks.apps import check_redis; check_redis()"
 
 
 def wait_for_flower(celery: CeleryCommand, shown: str) -> None:
