@@ -5,7 +5,6 @@ from importlib.util import find_spec
 from urllib.parse import quote
 
 import django
-from django.contrib.messages import constants as messages
 from django.core.exceptions import ImproperlyConfigured
 
 from config import forwarding
@@ -38,7 +37,10 @@ CSRF_TRUSTED_ORIGINS = texts(
 )
 if DEBUG:
     ALLOWED_HOSTS += [".localhost", "127.0.0.1", "[::1]", forwarding.host(DJANGO_PORT)]
-    CSRF_TRUSTED_ORIGINS += forwarding.origins(DJANGO_PORT)
+    # On their way through a Codespace's proxy, or a tunnel of VS Code, the origin of the pages
+    # becomes localhost, with one scheme or the other. That of other pages stays as it is.
+    CSRF_TRUSTED_ORIGINS += [f"{scheme}://localhost:{DJANGO_PORT}" for scheme in ("http", "https")]
+    CSRF_TRUSTED_ORIGINS += [forwarding.address(DJANGO_PORT)]
     # A browser sends localhost's cookies to every port: two projects would log each other out.
     SESSION_COOKIE_NAME = f"sessionid-{DJANGO_PORT}"
     CSRF_COOKIE_NAME = f"csrftoken-{DJANGO_PORT}"
@@ -99,12 +101,11 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "home.context_processors.project",
+                "home.views.project",
             ],
         },
     },
 ]
-MESSAGE_TAGS = {messages.ERROR: "warning"}
 
 
 # Database
@@ -229,7 +230,7 @@ if not DEBUG:
     CSRF_COOKIE_SECURE = True
     # Subdomains and the preload list are decisions about a whole domain, not about one site.
     SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
-if boolean("DJANGO_BEHIND_PROXY", default=DEBUG and forwarding.is_forwarded()):
+if boolean("DJANGO_BEHIND_PROXY", default=DEBUG and bool(forwarding.CODESPACE)):
     # Only behind a proxy that always sets this header: a client could send it too.
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
