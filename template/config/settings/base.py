@@ -14,18 +14,14 @@ from config.env import BASE_DIR, boolean, email, env, malformed, missing, port, 
 # forgotten variable in production is safe.
 DEBUG = boolean("DJANGO_DEBUG", default=bool(text("DEV_ROOT")))
 
-PROJECT_NAME = text("PROJECT_NAME")
+# A container's folder is /app for everybody, and names derived from it would collide.
+PROJECT_NAME = text("PROJECT_NAME", BASE_DIR.name if DEBUG else "")
 if not PROJECT_NAME:
-    if not DEBUG:
-        # A container's folder is /app for everybody, and names derived from it would collide.
-        raise missing("PROJECT_NAME", "with DEBUG off the project does not guess its name.")
-    PROJECT_NAME = BASE_DIR.name
+    raise missing("PROJECT_NAME", "with DEBUG off the project does not guess its name.")
 
-SECRET_KEY = text("DJANGO_SECRET_KEY")
+SECRET_KEY = text("DJANGO_SECRET_KEY", "django-insecure-development-only" if DEBUG else "")
 if not SECRET_KEY:
-    if not DEBUG:
-        raise missing("DJANGO_SECRET_KEY", "with DEBUG off it must be a long random string.")
-    SECRET_KEY = "django-insecure-development-only"  # noqa: S105
+    raise missing("DJANGO_SECRET_KEY", "with DEBUG off it must be a long random string.")
 
 DJANGO_PORT = port("DJANGO_PORT", 8000)
 
@@ -159,13 +155,10 @@ DEFAULT_FROM_EMAIL = email("DEFAULT_FROM_EMAIL", "noreply@example.com")
 
 AUTH_USER_MODEL = "accounts.User"
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
@@ -233,8 +226,6 @@ if not DEBUG:
 if boolean("DJANGO_BEHIND_PROXY", default=DEBUG and bool(forwarding.CODESPACE)):
     # Only behind a proxy that always sets this header: a client could send it too.
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-
-
 # Error reports show no addresses: they hold passwords.
 DEFAULT_EXCEPTION_REPORTER_FILTER = "config.error_reports.Filter"
 
