@@ -106,16 +106,9 @@ TEMPLATES = [
 
 # Database
 
-DATABASES = {
-    "default": env.db_url_config(
-        url(
-            "DATABASE_URL",
-            f"sqlite:///{quote(str(DATA_DIR / 'db.sqlite3'))}",
-            schemes=("postgres", "postgresql", "sqlite"),
-        )
-    )
-}
-DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+_url = f"sqlite:///{quote(str(DATA_DIR / 'db.sqlite3'))}"
+_url = url("DATABASE_URL", _url, schemes=("postgres", "postgresql", "sqlite"))
+DATABASES = {"default": env.db_url_config(_url) | {"CONN_HEALTH_CHECKS": True}}
 if text("DATABASE_URL").startswith("postgres") and not find_spec("psycopg"):
     raise ImproperlyConfigured("DATABASE_URL=postgres://… needs: uv add 'psycopg[binary]'")
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
@@ -136,15 +129,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # E-mail
 
 # In production an unset EMAIL_URL is a local mail server; in development mails become files.
-vars().update(
-    env.email_url_config(
-        url(
-            "EMAIL_URL",
-            f"filemail:///{quote(str(DATA_DIR / 'mail'))}" if DEBUG else "smtp://127.0.0.1:25",
-            schemes=("smtp", "smtp+tls", "smtp+ssl", "filemail", "consolemail"),
-        )
-    )
-)
+_url = f"filemail:///{quote(str(DATA_DIR / 'mail'))}" if DEBUG else "smtp://127.0.0.1:25"
+_url = url("EMAIL_URL", _url, ("smtp", "smtp+tls", "smtp+ssl", "filemail", "consolemail"))
+vars().update(env.email_url_config(_url))
 if EMAIL_BACKEND == "django.core.mail.backends.smtp.EmailBackend":
     EMAIL_BACKEND = "outbox.smtp.EmailBackend"
 EMAIL_TIMEOUT = 10  # seconds for each step before the message's end
