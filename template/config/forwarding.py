@@ -1,8 +1,4 @@
-"""Where a browser finds a local port: on localhost, or behind a Codespace's forwarded address.
-
-Codespaces sets these variables:
-https://docs.github.com/en/codespaces/developing-in-a-codespace/default-environment-variables-for-your-codespace
-"""
+"""Where a browser finds a local port: on localhost, or behind a Codespace's forwarded address."""
 
 from config.env import text
 

@@ -4,10 +4,7 @@ from django.utils.module_loading import import_string
 
 
 class HomeConfig(AppConfig):
-    """The start page, `/health/`, and in development the live state and the sent e-mails.
-
-    It knows no other app: it shows what each declares in its config (README.md, "Your own").
-    """
+    """Shows what each app declares in its config (README.md, "Your own"), and knows none."""
 
     name = "home"
     health_checks = {"database": "home.health.check_database"}

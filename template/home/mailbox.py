@@ -1,8 +1,7 @@
 """Reads the e-mails that development writes to files instead of sending them."""
 
-import email
-import email.policy
 import re
+from email import message_from_bytes, policy
 from operator import itemgetter
 from pathlib import Path
 
@@ -28,7 +27,7 @@ def newest(folder: Path, count: int = 50) -> list[dict]:
 
 
 def _read(text: bytes) -> dict:
-    message = email.message_from_bytes(text.strip(), policy=email.policy.default)
+    message = message_from_bytes(text.strip(), policy=policy.default)
     body = message.get_body(preferencelist=("plain", "html"))
     return {
         "date": message["Date"].datetime,

@@ -8,20 +8,16 @@ import re
 import socket
 import threading
 from dataclasses import dataclass
-from operator import attrgetter
 
 # Seconds that process-compose may take to answer, for a page that somebody is waiting for.
 TIMEOUT = 1
-# Seconds until a restart begins: the answer to the one who asked leaves first, also where the
-# process that gives it is the one to restart.
+# Seconds until a restart begins: the answer leaves first, also that of the process to restart.
 RESTART_AFTER = 0.3
-# Seconds that a restart may take: a worker ends its task first.
-RESTART_TIMEOUT = 60
 # What terminals understand, such as colours, and other characters that cannot be seen.
 CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\].*?(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f]")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Process:
     """One process: ``state`` in words, and how its dot looks: good, waiting or bad."""
 
@@ -33,8 +29,7 @@ class Process:
 
 def running() -> list[Process]:
     """Return the stack's processes by name; none if this process is not part of a stack."""
-    answers = _request("GET", "/processes").get("data", [])
-    return sorted(map(_process, answers), key=attrgetter("name"))
+    return sorted(map(_process, _request("GET", "/processes").get("data", [])))
 
 
 def last_lines(name: str, count: int = 12) -> list[str]:
@@ -46,18 +41,17 @@ def last_lines(name: str, count: int = 12) -> list[str]:
 
 def restart(name: str) -> None:
     """Have a process of the stack restarted, in a moment, and do not wait for it."""
-    request = ("POST", f"/process/restart/{name}", RESTART_TIMEOUT)
-    timer = threading.Timer(RESTART_AFTER, _request, request)
+    timer = threading.Timer(RESTART_AFTER, _request, ("POST", f"/process/restart/{name}"))
     timer.daemon = True  # this process may be the one that ends
     timer.start()
 
 
-def _request(method: str, path: str, timeout: float = TIMEOUT) -> dict:
+def _request(method: str, path: str) -> dict:
     """Return what process-compose answers; nothing outside of a stack, or if it does not."""
     with contextlib.closing(http.client.HTTPConnection("localhost")) as connection:
         try:
             connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            connection.sock.settimeout(timeout)
+            connection.sock.settimeout(TIMEOUT)
             connection.sock.connect(os.environ["PC_SOCKET_PATH"])
             connection.request(method, path)
             return json.load(connection.getresponse())

@@ -8,13 +8,9 @@ from home import processes
 from home.processes import Process
 
 
-@pytest.fixture
-def development(settings):
-    settings.DEBUG = True  # pytest-django turns it off
-
-
 @pytest.mark.django_db
-def test_the_start_page_shows_every_process_and_its_state(client, development, monkeypatch):
+def test_the_start_page_shows_every_process_and_its_state(client, settings, monkeypatch):
+    settings.DEBUG = True  # pytest-django turns it off
     assert "just up" in client.get("/").content.decode()  # without a stack
     running = [Process("django", "ready", "good", 0), Process("mailer", "starting", "waiting", 3)]
     monkeypatch.setattr(processes, "running", lambda: running)
@@ -26,7 +22,8 @@ def test_the_start_page_shows_every_process_and_its_state(client, development, m
 
 
 @pytest.mark.django_db
-def test_the_mails_page_shows_what_was_sent(client, development, settings, tmp_path):
+def test_the_mails_page_shows_what_was_sent(client, settings, tmp_path):
+    settings.DEBUG = True
     settings.EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     settings.EMAIL_FILE_PATH = tmp_path
     assert "No e-mail was sent yet" in client.get(reverse("mails")).content.decode()
