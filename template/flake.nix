@@ -94,7 +94,5 @@
           '';
         };
       });
-
-      formatter = eachSystem (pkgs: pkgs.nixfmt-tree);
     };
 }

@@ -4,11 +4,6 @@
 import os
 import sys
 
-NOT_INSTALLED = """\
-Django is not installed in this Python. Run the command in the project's environment:
-  sh dev just setup
-  sh dev just manage …"""
-
 
 def main() -> None:
     """Run administrative tasks."""
@@ -17,7 +12,7 @@ def main() -> None:
         from django.core.exceptions import ImproperlyConfigured
         from django.core.management import execute_from_command_line
     except ImportError:
-        raise SystemExit(NOT_INSTALLED) from None
+        raise SystemExit("There is no Django in this Python: sh dev just manage …") from None
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:

@@ -1,6 +1,5 @@
 """Reading settings from the environment, with errors that say what to do."""
 
-import math
 import re
 from email.utils import getaddresses
 from pathlib import Path
@@ -39,30 +38,22 @@ def boolean(name: str, default: bool) -> bool:
     Anything else is refused, because a typing error must not turn a switch off in silence.
     """
     value = text(name).lower()
-    if value in {"true", "on", "yes", "1"}:
-        return True
-    if value in {"false", "off", "no", "0"}:
-        return False
-    if value:
+    if value not in ("", "true", "on", "yes", "1", "false", "off", "no", "0"):
         raise malformed(name, value, "true or false")
-    return default
+    return value in ("true", "on", "yes", "1") if value else default
 
 
-def number(name: str, default: float, minimum: float = 0) -> float:
-    """A number such as ``3`` or ``0.5``, not below ``minimum``."""
-    value = text(name) or str(default)
-    try:
-        result = float(value)
-    except ValueError:
-        result = math.nan
-    if not minimum <= result < math.inf:
-        raise malformed(name, value, f"a number from {minimum:g} on")
-    return int(result) if result.is_integer() else result
+def number(name: str, default: int) -> int:
+    """A whole number from 0 on."""
+    value = text(name, str(default))
+    if not re.fullmatch(r"[0-9]+", value):
+        raise malformed(name, value, "a number from 0 on")
+    return int(value)
 
 
 def port(name: str, default: int) -> int:
     """A TCP port, from 1 to 65535."""
-    value = text(name) or str(default)
+    value = text(name, str(default))
     if not re.fullmatch(r"[1-9][0-9]{0,4}", value) or int(value) > 65535:
         raise malformed(name, value, "a port from 1 to 65535")
     return int(value)
@@ -81,7 +72,7 @@ def email(name: str, default: str) -> str:
 
 def url(name: str, default: str, schemes: tuple[str, ...]) -> str:
     """An address such as ``https://example.com:8443/`` whose scheme is one of ``schemes``."""
-    value = text(name) or default
+    value = text(name, default)
     try:
         parts = urlsplit(value)
         accepted = parts.scheme in schemes and (parts.port or True)

@@ -1,9 +1,8 @@
 """Heartbeats: a file that a process writes every few seconds while it does its work.
 
-It is ``HEARTBEAT_FILE``, or in a stack of process-compose's, which names each process in
-``PC_PROC_NAME``, one of that name; without either there is none. It holds the process's id, so that
-the last beat of a killed process does not pass for a new one's. Probes look at its age: those of
-the stack with ``services/``, and elsewhere ``python -IS config/heartbeat.py``, without Django.
+It is ``HEARTBEAT_FILE``, or under process-compose one with the process's name; without either there
+is none. It holds the process's id: the last beat of a killed process does not pass for a new one's.
+Probes look at its age: those in ``services/``, elsewhere ``python -IS config/heartbeat.py``.
 """
 
 import contextlib
@@ -47,11 +46,10 @@ def _path() -> str:
     name = os.environ.get("PC_PROC_NAME")
     if not name:
         return os.environ.get("HEARTBEAT_FILE", "")
-    from django.conf import settings
-
     replica = os.environ.get("PC_REPLICA_NUM") or "0"
     # A process that was scaled has its replica's number in its name, too.
-    return f"{settings.DATA_DIR}/run/{name.removesuffix(f'-{replica}')}.{replica}"
+    file = f"{name.removesuffix(f'-{replica}')}.{replica}"
+    return os.path.join(os.environ.get("DATA_DIR") or ".data", "run", file)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
 """Settings for the tests: development's, which lead to no running server.
 
 So tests run beside a running stack, whatever the environment and ``.env`` say, and never meet its
-servers, its mails or its heartbeats. Only ``DATABASE_URL`` counts: Django's tests make a database
-of their own on that server.
+servers, mails or heartbeats. Only ``DATABASE_URL`` counts: they make a database of their own there.
 """
 
 import atexit

@@ -4,10 +4,7 @@ from django.utils.module_loading import import_string
 
 
 class HomeConfig(AppConfig):
-    """The start page, `/health/`, and in development the live state and the sent e-mails.
-
-    It knows no other app: it shows what each declares in its config (README.md, "Your own").
-    """
+    """Shows what each app declares in its config (README.md, "Your own"), and knows none."""
 
     name = "home"
     health_checks = {"database": "home.health.check_database"}
@@ -24,16 +21,13 @@ class HomeConfig(AppConfig):
                     )
             for attribute in ("health_checks", "work", "emails", "bulk_emails"):
                 for name, path in getattr(app, attribute, {}).items():
+                    where = f"{app.name}/apps.py: {attribute}, {name}"
                     try:
                         import_string(path)
                     except ImportError as error:
-                        raise _wrong(app, attribute, name, str(error)) from error
+                        raise ImproperlyConfigured(f"{where}: {error}.") from error
                     if (
-                        attribute in ("emails", "bulk_emails")
+                        attribute.endswith("emails")
                         and kinds.setdefault(name, app.name) != app.name
                     ):
-                        raise _wrong(app, attribute, name, f"{kinds[name]}/ declares it, too")
-
-
-def _wrong(app: AppConfig, attribute: str, name: str, why: str) -> ImproperlyConfigured:
-    return ImproperlyConfigured(f"{app.name}/apps.py: {attribute}, {name}: {why}.")
+                        raise ImproperlyConfigured(f"{where}: {kinds[name]}/ declares it, too.")

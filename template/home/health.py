@@ -1,8 +1,7 @@
 """Checks the project's dependencies, and lets load balancers and supervisors ask.
 
 An app names its checks in its config: ``health_checks = {"search": "search.health.check"}``.
-A check is called without arguments, in a thread of its own; it returns if the dependency works
-and raises if not.
+A check is called in a thread of its own, and raises if the dependency does not work.
 
 Likewise an app says how its work goes: ``work = {"invoices.dunning": "invoices.work.count"}``. In
 the admin of that model staff decide on what failed; the function counts, in less than a second:

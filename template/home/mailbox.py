@@ -1,11 +1,9 @@
 """Reads the e-mails that development writes to files instead of sending them."""
 
-import email
-import email.policy
 import re
+from email import message_from_bytes, policy
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 
@@ -14,27 +12,22 @@ SEPARATOR = re.compile(b"\n-{79}\n(?=Content-Type: |$)")
 
 
 def folder() -> Path | None:
-    """Where e-mails are written, or None if this project sends them."""
-    path = getattr(settings, "EMAIL_FILE_PATH", None)
-    return (
-        Path(path) if path and settings.EMAIL_BACKEND.endswith("filebased.EmailBackend") else None
-    )
+    """Where development writes its e-mails. None in production, or if this project sends them."""
+    if settings.DEBUG and settings.EMAIL_BACKEND.endswith("filebased.EmailBackend"):
+        return Path(settings.EMAIL_FILE_PATH)
+    return None
 
 
-def newest(count: int = 50) -> list[dict[str, Any]]:
+def newest(folder: Path, count: int = 50) -> list[dict]:
     """Return the ``date``, ``to``, ``subject`` and ``text`` of the last e-mails, newest first."""
-    files = sorted((folder() or Path()).glob("*.log"), reverse=True)[:count]
-    sent = [
-        _read(message)
-        for file in files
-        for message in SEPARATOR.split(file.read_bytes())
-        if message.strip()
-    ]
+    files = sorted(folder.glob("*.log"), reverse=True)[:count]
+    texts = [text for file in files for text in SEPARATOR.split(file.read_bytes())]
+    sent = [_read(text) for text in texts if text.strip()]
     return sorted(sent, key=itemgetter("date"), reverse=True)[:count]
 
 
-def _read(data: bytes) -> dict[str, Any]:
-    message = email.message_from_bytes(data.strip(), policy=email.policy.default)
+def _read(text: bytes) -> dict:
+    message = message_from_bytes(text.strip(), policy=policy.default)
     body = message.get_body(preferencelist=("plain", "html"))
     return {
         "date": message["Date"].datetime,

@@ -1,10 +1,10 @@
 from collections.abc import Collection
+from typing import Any
 
 from django.apps import apps
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.middleware import HtmxDetails
@@ -12,6 +12,11 @@ from django_htmx.middleware import HtmxDetails
 from . import mailbox
 from . import processes as stack
 from .health import check_dependencies, work
+
+
+def project(request: HttpRequest) -> dict[str, object]:
+    """What every page may show: the project's name, and whether this is development."""
+    return {"PROJECT_NAME": settings.PROJECT_NAME, "debug": settings.DEBUG}
 
 
 @require_safe
@@ -27,9 +32,8 @@ def start(request: HttpRequest) -> HttpResponse:
             if not hasattr(app, "permission") or request.user.has_perm(app.permission)
         ],
         "mailbox": mailbox.folder(),
-        **_state(request),
     }
-    return render(request, "home/start.html", context)
+    return render(request, "home/start.html", context | _state(request))
 
 
 @never_cache
@@ -42,22 +46,22 @@ def processes(request: HttpRequest) -> HttpResponse:
 @require_POST
 def restart(request: HttpRequest, name: str) -> HttpResponse:
     """Restart a process of the running stack, be it the one that answers. In development only."""
-    if name not in [process.name for process in _processes() or []]:
+    state = _state(request)
+    if name not in [process.name for process in state["processes"]]:
         raise Http404
     stack.restart(name)
     if HtmxDetails(request):
-        return render(request, "home/_processes.html", _state(request) | {"restarting": name})
+        return render(request, "home/_processes.html", state | {"restarting": name})
     return redirect("home")
 
 
 @require_safe
 def mails(request: HttpRequest) -> HttpResponse:
     """The e-mails that development wrote to files. There is no such page in production."""
-    if not settings.DEBUG or mailbox.folder() is None:
+    folder = mailbox.folder()
+    if folder is None:
         raise Http404
-    return render(
-        request, "home/mails.html", {"mails": mailbox.newest(), "folder": mailbox.folder()}
-    )
+    return render(request, "home/mails.html", {"mails": mailbox.newest(folder), "folder": folder})
 
 
 @never_cache
@@ -79,25 +83,14 @@ def _may_see_work(request: HttpRequest) -> bool:
     return settings.DEBUG or (hasattr(request, "user") and request.user.is_staff)
 
 
-def _state(request: HttpRequest) -> dict[str, object]:
-    counted = work().items() if _may_see_work(request) else []
-    running = _processes()
+def _state(request: HttpRequest) -> dict[str, Any]:
+    # Outside development somebody else runs the processes, and a visitor need not know them.
+    running = stack.running() if settings.DEBUG else []
+    counted = work() if _may_see_work(request) else {}
     log = request.GET.get("log", "")
     return {
-        "work": [
-            {
-                "title": apps.get_app_config(model.partition(".")[0]).verbose_name,
-                "page": reverse(f"admin:{model.replace('.', '_')}_changelist"),
-                "counts": counts,
-            }
-            for model, counts in counted
-        ],
+        "work": {apps.get_model(name)._meta: counts for name, counts in counted.items()},
         "processes": running,
         "log": log,
-        "lines": stack.last_lines(log) if log in [one.name for one in running or []] else [],
+        "lines": stack.last_lines(log) if log in [process.name for process in running] else [],
     }
-
-
-def _processes() -> list[stack.Process] | None:
-    # Outside development somebody else runs the processes, and a visitor need not know them.
-    return stack.running() if settings.DEBUG else None

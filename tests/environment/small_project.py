@@ -80,11 +80,6 @@ import importlib, os
 def setup():
     importlib.import_module(os.environ["DJANGO_SETTINGS_MODULE"])
 """
-CONF = """\
-import os, pathlib, types
-
-settings = types.SimpleNamespace(DATA_DIR=pathlib.Path(os.environ.get("DATA_DIR", ".data")))
-"""
 
 
 class Project:
@@ -99,7 +94,6 @@ class Project:
         self.write("config/settings.py", "")
         shutil.copy(TEMPLATE / "config/heartbeat.py", root / "config")
         self.write("django/__init__.py", DJANGO)
-        self.write("django/conf.py", CONF)
         self.write("pyproject.toml", '[tool.uv.workspace]\nmembers = ["tasks"]\n')
         self.write("uv.lock", "")
         self.services(WEB)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 
 import pytest
 
@@ -91,8 +91,7 @@ class TestHeartbeat:
 
     @pytest.fixture
     def heartbeat(self, tmp_path, monkeypatch) -> ModuleType:
-        settings = SimpleNamespace(DATA_DIR=tmp_path)
-        monkeypatch.setitem(sys.modules, "django.conf", SimpleNamespace(settings=settings))
+        monkeypatch.setenv("DATA_DIR", str(tmp_path))
         spec = importlib.util.spec_from_file_location("heartbeat", HEARTBEAT)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)

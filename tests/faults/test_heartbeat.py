@@ -18,14 +18,14 @@ from tasks.fixtures import CeleryCommand, Process, RedisServer, wait_until
 from workflows.fixtures import Temporal
 
 
-def test_only_where_it_is_asked_for_is_there_a_heartbeat(settings, tmp_path, monkeypatch):
-    settings.DATA_DIR = tmp_path / "data"
+def test_only_where_it_is_asked_for_is_there_a_heartbeat(tmp_path, monkeypatch):
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
     heartbeat.beat()
-    assert not settings.DATA_DIR.exists()
+    assert not (tmp_path / "data").exists()
 
     monkeypatch.setenv("PC_PROC_NAME", "mailer-2")
     monkeypatch.setenv("PC_REPLICA_NUM", "2")
-    file = settings.DATA_DIR / "run" / "mailer.2"
+    file = tmp_path / "data" / "run" / "mailer.2"
     heartbeat.beat()
     assert file.read_text() == str(os.getpid())
 
@@ -36,8 +36,8 @@ def test_only_where_it_is_asked_for_is_there_a_heartbeat(settings, tmp_path, mon
     heartbeat.remove()
     assert not file.exists()
 
-    settings.DATA_DIR = tmp_path / "file"
-    settings.DATA_DIR.touch()
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "file"))
     heartbeat.beat()  # cannot be written, and is no error
 
 

@@ -8,10 +8,11 @@ import pytest
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.urls import reverse
-from django.views.defaults import permission_denied
+from django.views.defaults import permission_denied, server_error
 
 from accounts.models import User
-from home import health
+from home import health, processes
+from home.processes import Process
 
 
 @pytest.fixture
@@ -43,6 +44,20 @@ def test_the_start_page_leads_to_the_pages_that_apps_declare(client, monkeypatch
 
     assert '<a href="/invoices/">Invoices</a>' in page
     assert "who owes what" in page
+
+
+@pytest.mark.django_db
+def test_outside_development_visitors_see_no_processes_and_no_mails(
+    client, monkeypatch, settings, tmp_path
+):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    settings.EMAIL_FILE_PATH = tmp_path
+    secret = Process("secret-process", "ready", "good", 0)
+    monkeypatch.setattr(processes, "running", lambda: [secret])
+
+    assert "secret-process" not in client.get("/").content.decode()
+    assert "secret-process" not in client.get(reverse("processes")).content.decode()
+    assert client.get(reverse("mails")).status_code == 404
 
 
 def test_an_app_without_what_it_needs_does_not_start(monkeypatch):
@@ -128,6 +143,17 @@ def test_a_dependency_that_hangs_counts_as_down(client, only_home, monkeypatch):
         assert active_count() == threads + 1
     finally:
         released.set()
+
+
+@pytest.mark.django_db
+def test_a_page_that_is_not_there_leads_home(client):
+    answer = client.get("/nowhere/")
+    assert answer.status_code == 404
+    assert 'href="/"' in answer.content.decode()
+
+
+def test_an_error_has_a_page_that_needs_nothing_to_work(rf):
+    assert "in our log" in server_error(rf.get("/")).content.decode()
 
 
 @pytest.mark.django_db

@@ -106,7 +106,6 @@
           bashInteractive = program "bash-interactive" "bash";
           direnv = program "direnv" "direnv";
           just = program "just" "just";
-          nixfmt-tree = program "nixfmt-tree" "treefmt";
           # As the real one: it keeps the environment, and evaluates again when a watched file changes.
           nix-direnv = build "nix-direnv" ''
             mkdir -p $out/share/nix-direnv
@@ -140,7 +139,7 @@
             cc.bintools.dynamicLinker = "${libraries}/lib/loader";
             hostPlatform.isLinux = builtins.match ".*-linux" system != null;
           };
-          # Pretends, as this machine has none: the files are in shape where `nix fmt` has run.
+          # Pretends, as this machine has none: the files are in shape where nixfmt has run.
           nixfmt = build "nixfmt" ''
             mkdir -p $out/bin
             printf '#!/bin/bash\necho "$@"\n' > $out/bin/nixfmt

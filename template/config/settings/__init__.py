@@ -3,6 +3,7 @@
 A part's file runs in the same scope, after ``base.py``, and so adds to ``MIDDLEWARE`` or reads
 ``DEBUG`` directly. Nothing else in this folder is read by itself.
 """
+# mypy: ignore-errors
 
 from split_settings.tools import include, optional
 

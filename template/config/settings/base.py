@@ -5,7 +5,6 @@ from importlib.util import find_spec
 from urllib.parse import quote
 
 import django
-from django.contrib.messages import constants as messages
 from django.core.exceptions import ImproperlyConfigured
 
 from config import forwarding
@@ -15,18 +14,14 @@ from config.env import BASE_DIR, boolean, email, env, malformed, missing, port, 
 # forgotten variable in production is safe.
 DEBUG = boolean("DJANGO_DEBUG", default=bool(text("DEV_ROOT")))
 
-PROJECT_NAME = text("PROJECT_NAME")
+# A container's folder is /app for everybody, and names derived from it would collide.
+PROJECT_NAME = text("PROJECT_NAME", BASE_DIR.name if DEBUG else "")
 if not PROJECT_NAME:
-    if not DEBUG:
-        # A container's folder is /app for everybody, and names derived from it would collide.
-        raise missing("PROJECT_NAME", "with DEBUG off the project does not guess its name.")
-    PROJECT_NAME = BASE_DIR.name
+    raise missing("PROJECT_NAME", "with DEBUG off the project does not guess its name.")
 
-SECRET_KEY = text("DJANGO_SECRET_KEY")
+SECRET_KEY = text("DJANGO_SECRET_KEY", "django-insecure-development-only" if DEBUG else "")
 if not SECRET_KEY:
-    if not DEBUG:
-        raise missing("DJANGO_SECRET_KEY", "with DEBUG off it must be a long random string.")
-    SECRET_KEY = "django-insecure-development-only"  # noqa: S105
+    raise missing("DJANGO_SECRET_KEY", "with DEBUG off it must be a long random string.")
 
 DJANGO_PORT = port("DJANGO_PORT", 8000)
 
@@ -38,7 +33,10 @@ CSRF_TRUSTED_ORIGINS = texts(
 )
 if DEBUG:
     ALLOWED_HOSTS += [".localhost", "127.0.0.1", "[::1]", forwarding.host(DJANGO_PORT)]
-    CSRF_TRUSTED_ORIGINS += forwarding.origins(DJANGO_PORT)
+    # On their way through a Codespace's proxy, or a tunnel of VS Code, the origin of the pages
+    # becomes localhost, with one scheme or the other. That of other pages stays as it is.
+    CSRF_TRUSTED_ORIGINS += [f"{scheme}://localhost:{DJANGO_PORT}" for scheme in ("http", "https")]
+    CSRF_TRUSTED_ORIGINS += [forwarding.address(DJANGO_PORT)]
     # A browser sends localhost's cookies to every port: two projects would log each other out.
     SESSION_COOKIE_NAME = f"sessionid-{DJANGO_PORT}"
     CSRF_COOKIE_NAME = f"csrftoken-{DJANGO_PORT}"
@@ -88,7 +86,6 @@ MIDDLEWARE = [
 ]
 
 ROOT_URLCONF = "config.urls"
-WSGI_APPLICATION = "config.wsgi.application"
 
 TEMPLATES = [
     {
@@ -99,26 +96,18 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "home.context_processors.project",
+                "home.views.project",
             ],
         },
     },
 ]
-MESSAGE_TAGS = {messages.ERROR: "warning"}
 
 
 # Database
 
-DATABASES = {
-    "default": env.db_url_config(
-        url(
-            "DATABASE_URL",
-            f"sqlite:///{quote(str(DATA_DIR / 'db.sqlite3'))}",
-            schemes=("postgres", "postgresql", "sqlite"),
-        )
-    )
-}
-DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+_url = f"sqlite:///{quote(str(DATA_DIR / 'db.sqlite3'))}"
+_url = url("DATABASE_URL", _url, schemes=("postgres", "postgresql", "sqlite"))
+DATABASES = {"default": env.db_url_config(_url) | {"CONN_HEALTH_CHECKS": True}}
 if text("DATABASE_URL").startswith("postgres") and not find_spec("psycopg"):
     raise ImproperlyConfigured("DATABASE_URL=postgres://… needs: uv add 'psycopg[binary]'")
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
@@ -139,15 +128,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # E-mail
 
 # In production an unset EMAIL_URL is a local mail server; in development mails become files.
-vars().update(
-    env.email_url_config(
-        url(
-            "EMAIL_URL",
-            f"filemail:///{quote(str(DATA_DIR / 'mail'))}" if DEBUG else "smtp://127.0.0.1:25",
-            schemes=("smtp", "smtp+tls", "smtp+ssl", "filemail", "consolemail"),
-        )
-    )
-)
+_url = f"filemail:///{quote(str(DATA_DIR / 'mail'))}" if DEBUG else "smtp://127.0.0.1:25"
+_url = url("EMAIL_URL", _url, ("smtp", "smtp+tls", "smtp+ssl", "filemail", "consolemail"))
+vars().update(env.email_url_config(_url))
 if EMAIL_BACKEND == "django.core.mail.backends.smtp.EmailBackend":
     EMAIL_BACKEND = "outbox.smtp.EmailBackend"
 EMAIL_TIMEOUT = 10  # seconds for each step before the message's end
@@ -158,13 +141,10 @@ DEFAULT_FROM_EMAIL = email("DEFAULT_FROM_EMAIL", "noreply@example.com")
 
 AUTH_USER_MODEL = "accounts.User"
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
@@ -229,11 +209,9 @@ if not DEBUG:
     CSRF_COOKIE_SECURE = True
     # Subdomains and the preload list are decisions about a whole domain, not about one site.
     SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
-if boolean("DJANGO_BEHIND_PROXY", default=DEBUG and forwarding.is_forwarded()):
+if boolean("DJANGO_BEHIND_PROXY", default=DEBUG and bool(forwarding.CODESPACE)):
     # Only behind a proxy that always sets this header: a client could send it too.
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-
-
 # Error reports show no addresses: they hold passwords.
 DEFAULT_EXCEPTION_REPORTER_FILTER = "config.error_reports.Filter"
 

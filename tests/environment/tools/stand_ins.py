@@ -136,7 +136,10 @@ class Machine:
         self.built.touch()
         write_program(self.bin / "go", go)
         (self.bin / "python3").symlink_to(getattr(sys, "_base_executable", sys.executable))
-        for name in ("sh", "cat", "cmp", "git", "grep", "mkdir", "pwd", "sleep", "true", "uname"):
+        for name in (
+            *("sh", "cat", "cmp", "dirname", "git", "grep", "mkdir", "pwd"),
+            *("sleep", "true", "uname"),
+        ):
             (self.bin / name).symlink_to(shutil.which(name))
         self.env = {"PATH": str(self.bin), "HOME": str(self.home), "FAKE_GO_LOG": str(self.built)}
 
