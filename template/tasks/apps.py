@@ -7,7 +7,7 @@ class TasksConfig(AppConfig):
 
     name = "tasks"
     start_page_template = "tasks/start_page.html"
-    health_checks = {"redis": "tasks.health.check_redis"}
+    health_checks = {"redis": "config.celery.check_redis"}
     work = {"tasks.failedtask": "tasks.failures.work"}
     schedules = {
         "Send due e-mails": {

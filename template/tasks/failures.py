@@ -2,7 +2,7 @@
 
 A database that is down makes many tasks fail, and could not note that. So a worker leaves a note in
 a Redis list, and `collect` makes rows of the notes: once a minute, and whenever somebody looks.
-`tasks.recovery` puts the messages of tasks that ended their workers into the same list.
+`tasks.recovery` leaves one of each task that ended its workers.
 """
 
 import hashlib
@@ -20,25 +20,27 @@ from celery import Task, current_app, shared_task, signals
 from django.conf import settings
 from django.db import DataError, transaction
 from django.db.models import F
+from kombu import Message
 from kombu.exceptions import OperationalError
+from kombu.transport.redis import GlobalKeyPrefixMixin
 from kombu.utils import json as kombu_json
 from redis.exceptions import LockError, RedisError
 
 from config.error_reports import without_passwords
 
 from .models import FailedTask
-from .recovery import DEAD
 
+# The Redis list of the notes.
+DEAD = "dead-tasks"
 # The header of a message that runs a failed task again: the key of its row.
 AGAIN = "failed_task"
-# The error of a message that `tasks.recovery` put aside.
-DIED = "One worker after the other died while it ran."
-# Characters of an error that are kept.
-ERROR_LENGTH = 500
-# Seconds that a page may spend on making rows.
-FOR_A_PAGE = 1
 # What is raised if Redis does not answer.
 UNAVAILABLE = (OperationalError, RedisError)
+
+# Kombu puts `CELERY_KEY_PREFIX` before the keys of the commands that it uses itself. These are used
+# here and by `tasks.recovery`, too.
+GlobalKeyPrefixMixin.PREFIXED_SIMPLE_COMMANDS += ["HKEYS", "LRANGE", "LREM"]
+GlobalKeyPrefixMixin.PREFIXED_COMPLEX_COMMANDS["EXISTS"] = {"args_start": 0, "args_end": None}
 
 logger = logging.getLogger(__name__)
 
@@ -51,32 +53,33 @@ class Refused(Exception):
 def note_failure(
     sender: Task, task_id: str, exception: BaseException, args: Any, kwargs: Any, **_: object
 ) -> None:
-    """Also called in a worker's main process, when a time limit or a signal ended the other one.
-
-    An error in here is logged by Celery and ends nothing.
-    """
+    """Also called in a worker's main process, when a time limit or a signal ended the other one."""
     if not sender.request.is_eager:
-        _leave(
-            {
-                "task": sender.name,
-                "id": task_id,
-                "args": kombu_json.dumps(args),
-                "kwargs": kombu_json.dumps(kwargs),
-                "queue": (sender.request.delivery_info or {}).get("routing_key", ""),
-                "error": f"{type(exception).__name__}: {exception}",
-                "at": time.time(),
-            }
-        )
+        error = f"{type(exception).__name__}: {exception}"
+        note = _note(sender.name, task_id, sender.request.delivery_info, error)
+        _leave(note | {"args": kombu_json.dumps(args), "kwargs": kombu_json.dumps(kwargs)})
 
 
 @signals.task_unknown.connect
 @signals.task_rejected.connect
-def note_message(message: Any, exc: Exception | None = None, **_: object) -> None:
+def note_message(message: Message, exc: Exception | None = None, **_: object) -> None:
     """A message of an unregistered task, or one that is not a task's."""
     error = f"{type(exc).__name__}: {exc}" if exc else "It is not the message of a task."
     if isinstance(exc, KeyError):
         error = "NotRegistered: its worker knows no such task."
-    _leave([message._raw, "", message.delivery_info.get("routing_key", ""), error])
+    _leave(note_of(message, error))
+
+
+def note_of(message: Message, error: str) -> dict[str, Any]:
+    """Return the note of a whole message, which may be whatever somebody wrote into Redis."""
+    headers = message.headers if isinstance(message.headers, dict) else {}
+    name, task_id = str(headers.get("task", "?")), str(headers.get("id", ""))
+    note = _note(name, task_id, message.delivery_info, error)
+    with suppress(Exception):
+        args, kwargs, _ = message.decode()
+        if isinstance(args, list):
+            note |= {"args": kombu_json.dumps(args), "kwargs": kombu_json.dumps(kwargs)}
+    return note
 
 
 @signals.task_success.connect
@@ -92,16 +95,18 @@ def collect_all() -> None:
     collect(30)
 
 
-def collect(seconds: float = FOR_A_PAGE) -> None:
+def collect(seconds: float = 1) -> None:
     """Make rows of the notes, for so many seconds at most. Raises if Redis does not answer."""
     end = time.monotonic() + seconds
-    with _redis() as (redis, channel), suppress(LockError), _lock(redis):
+    # One at a time, or a note would be counted twice.
+    lock = {"timeout": 60, "blocking_timeout": 1}
+    with _redis() as (redis, _), suppress(LockError), redis.lock(f"{DEAD}-lock", **lock):
         while (notes := redis.lrange(DEAD, 0, 99)) and time.monotonic() < end:
             with transaction.atomic():
                 for note in notes:
                     try:
                         with transaction.atomic():
-                            _record(json.loads(note), channel)
+                            _record(json.loads(note))
                     except (DataError, AttributeError, LookupError, TypeError, ValueError):
                         # One that nobody can read must not keep the others from being seen.
                         logger.exception("This note of a failed task cannot be kept: %s", note)
@@ -138,7 +143,13 @@ def work() -> dict[str, int]:
     return {"failed": failed} | waiting
 
 
-def _leave(note: dict | list) -> None:
+def _note(task: str, task_id: str, delivery: dict | None, error: str) -> dict[str, Any]:
+    queue = (delivery or {}).get("routing_key", "")
+    note = {"task": task, "id": task_id, "queue": queue, "error": error, "at": time.time()}
+    return note | {"args": "", "kwargs": ""}
+
+
+def _leave(note: dict) -> None:
     def leave() -> None:
         with _redis() as (redis, _):
             redis.rpush(DEAD, json.dumps(note))
@@ -150,9 +161,7 @@ def _leave(note: dict | list) -> None:
         leave()
 
 
-def _record(note: dict | list, channel: Any) -> None:
-    if isinstance(note, list):
-        note = _read(channel, *note)
+def _record(note: dict) -> None:
     at = datetime.fromtimestamp(note["at"], UTC)
     if "succeeded" in note:
         again = FailedTask.objects.filter(pk=note["succeeded"], last_failed_at__lte=at)
@@ -163,7 +172,7 @@ def _record(note: dict | list, channel: Any) -> None:
     what = [note["task"], note["args"] or note["id"], note["kwargs"]]
     last = {
         "queue": note["queue"],
-        "error": _plain(without_passwords(note["error"]))[:ERROR_LENGTH],
+        "error": _plain(without_passwords(note["error"]))[:500],
         "last_failed_at": at,
         "last_id": note["id"],
         "state": FailedTask.State.FAILED,
@@ -178,30 +187,6 @@ def _record(note: dict | list, channel: Any) -> None:
 def _plain(text: str) -> str:
     # A database takes neither zeros nor halves of characters.
     return text.replace("\0", "").encode(errors="replace").decode()
-
-
-def _read(channel: Any, message: dict, exchange: str, queue: str, error: str = DIED) -> dict:
-    """The note of a whole message."""
-    headers = message["headers"] if isinstance(message["headers"], dict) else {}
-    note = {
-        "task": str(headers.get("task", "?")),
-        "id": str(headers.get("id", "")),
-        "args": "",
-        "kwargs": "",
-        "queue": queue,
-        "error": error,
-        "at": time.time(),
-    }
-    with suppress(Exception):  # whatever somebody wrote into Redis
-        args, kwargs, _ = channel.Message(message, channel=channel).decode()
-        if isinstance(args, list):
-            note |= {"args": kombu_json.dumps(args), "kwargs": kombu_json.dumps(kwargs)}
-    return note
-
-
-def _lock(redis: Any) -> Any:
-    # One at a time, or a note would be counted twice.
-    return redis.lock(f"{DEAD}-lock", timeout=60, blocking_timeout=1)
 
 
 @contextmanager

@@ -6,14 +6,12 @@ acknowledged in one place, and puts back those that have been there for longer t
 
 Here each worker process has a place of its own. What lies in the place of a dead worker, any other
 worker puts back. On the same machine it knows at once: a worker holds a lock on a file, which the
-system frees when the last of its processes ends, however it ends. On other machines it goes by a
-lease in Redis, which a worker renews while it lives. So tasks and countdowns may be long, and a
-killed worker's tasks need not wait for an hour.
+system frees when the last of its processes ends. Elsewhere it goes by a lease in Redis, which a
+worker renews while it lives.
 
 A task may be what ends its worker, and would end one after the other. So its message notes the
-places of the dead that it was in, and after some it is put aside with the tasks that failed, which
-`tasks.failures` shows in the admin. A worker that was only silent, such as one on a machine that
-slept, comes back and says so; it does not count.
+places of the dead that it was in, and after some it becomes one that failed: `tasks.failures`. A
+worker that was only silent, on a machine that slept, comes back and says so; it does not count.
 """
 
 import fcntl
@@ -37,12 +35,10 @@ from celery.worker.consumer import Consumer
 from celery.worker.request import Request
 from celery.worker.state import active_requests
 from kombu.common import ignore_errors
-from kombu.transport.redis import GlobalKeyPrefixMixin
+
+from .failures import DEAD, note_of
 
 logger = get_logger(__name__)
-
-# Kombu's `Connection`, whose type does not know the channels of Redis.
-RedisConnection = Any
 
 # Seconds without a sign of life after which a worker of another machine is thought to be dead, and
 # those for which one then watches whether it comes back. A Redis that stood still keeps all workers
@@ -54,14 +50,8 @@ RENEWAL, TIMEOUT = 5, 4
 PLACES = "unacked-places"
 # Workers that may die with a task in hand before it is put aside.
 DEATHS = 3
-# The Redis list of what is put aside, and of what failed: see `tasks/failures.py`.
-DEAD = "dead-tasks"
 # Seconds for which it is known that a silent worker came back: longer than a task is under way.
 MEMORY = 7 * 24 * 60 * 60
-
-# Kombu puts `CELERY_KEY_PREFIX` before the keys of the commands that it uses itself.
-GlobalKeyPrefixMixin.PREFIXED_SIMPLE_COMMANDS += ["HKEYS", "LRANGE", "LREM"]
-GlobalKeyPrefixMixin.PREFIXED_COMPLEX_COMMANDS["EXISTS"] = {"args_start": 0, "args_end": None}
 
 
 class Recovery(bootsteps.StartStopStep):
@@ -76,7 +66,7 @@ class Recovery(bootsteps.StartStopStep):
         self.app.conf.broker_transport_options = {
             **self.app.conf.broker_transport_options,
             "unacked_key": self.place,
-            "unacked_index_key": _index(self.place),
+            "unacked_index_key": f"{self.place}-index",
             "unacked_mutex_key": f"{self.place}-mutex",
         }
         # Until this process and those that it forks have ended.
@@ -142,7 +132,7 @@ def _begin_anew() -> None:
     raise ConnectionError("silent for too long: others run this worker's tasks again")
 
 
-def renew(connection: RedisConnection, place: str, again: bool) -> bool:
+def renew(connection: Any, place: str, again: bool) -> bool:
     """Say that the worker whose place this is lives; return whether nobody took it for dead."""
     with connection.default_channel.conn_or_acquire() as redis:
         lapsed = redis.sadd(PLACES, place) and again
@@ -152,7 +142,7 @@ def renew(connection: RedisConnection, place: str, again: bool) -> bool:
     return not lapsed
 
 
-def restore_dead(connection: RedisConnection, silent: dict[str, float]) -> None:
+def restore_dead(connection: Any, silent: dict[str, float]) -> None:
     """Put back what dead workers had taken.
 
     ``silent`` are those that have no lease and the time since when that is known here: the same
@@ -187,14 +177,14 @@ def _has_ended(place: str) -> bool:
 
 
 def restore(
-    connection: RedisConnection, place: str, keep: Iterable[bytes] = (), dead: bool = False
+    connection: Any, place: str, keep: Iterable[bytes] = (), dead: bool = False
 ) -> int:
     """Put the messages of a place back to their queues, but for the tags to keep; return how many.
 
     If its worker is dead, those that were in the hands of too many dead workers are put aside.
     """
     with connection.channel() as channel, channel.conn_or_acquire() as redis:
-        channel.unacked_key, channel.unacked_index_key = place, _index(place)
+        channel.unacked_key, channel.unacked_index_key = place, f"{place}-index"
         put_back = channel._do_restore_message
 
         def put_back_or_aside(message: dict, exchange: str, key: str, pipe, *args: bool) -> None:
@@ -204,14 +194,11 @@ def restore(
             if sum(not redis.exists(_lease(one), _returned(one)) for one in deaths) < DEATHS:
                 put_back(message, exchange, key, pipe, *args)
                 return
-            pipe.rpush(DEAD, json.dumps([message, exchange, key]))
-            headers = message["headers"]
-            logger.error(
-                "%d workers died while they ran %s[%s]. It is put aside: see the admin",
-                len(deaths),
-                headers["task"],
-                headers["id"],
-            )
+            died = "One worker after the other died while it ran."
+            note = note_of(channel.Message(message, channel=channel), died)
+            pipe.rpush(DEAD, json.dumps(note))
+            what = "%d workers died while they ran %s[%s]. It is put aside: see the admin"
+            logger.error(what, len(deaths), note["task"], note["id"])
 
         if dead:
             channel._do_restore_message = put_back_or_aside
@@ -230,10 +217,6 @@ def _waits(message: dict) -> bool:
 
 def _lock_file(place: str) -> Path:
     return Path(tempfile.gettempdir(), Path(place).name)
-
-
-def _index(place: str) -> str:
-    return f"{place}-index"
 
 
 def _lease(place: str) -> str:
