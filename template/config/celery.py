@@ -20,3 +20,9 @@ if "flower.app" in sys.modules:
     from tasks import flower_hosts  # noqa: F401
 # `tasks` imports its own modules; this finds a `tasks.py` in the other apps.
 app.autodiscover_tasks()
+
+
+def check_redis() -> None:
+    """Raise `OperationalError` unless Redis answers, within the time that publishing gets too."""
+    with app.connection_for_write() as connection:
+        connection.default_channel  # noqa: B018 - opens it, and asks Redis

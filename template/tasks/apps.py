@@ -1,4 +1,3 @@
-from celery import current_app
 from django.apps import AppConfig
 from django.conf import settings
 
@@ -8,7 +7,7 @@ class TasksConfig(AppConfig):
 
     name = "tasks"
     start_page_template = "tasks/start_page.html"
-    health_checks = {"redis": "tasks.apps.check_redis"}
+    health_checks = {"redis": "config.celery.check_redis"}
     work = {"tasks.failedtask": "tasks.failures.work"}
     schedules = {
         "Send due e-mails": {
@@ -38,9 +37,3 @@ class TasksConfig(AppConfig):
 
         # A mistake in what an app declares is named before anything starts.
         schedule.declared()
-
-
-def check_redis() -> None:
-    """Raise `OperationalError` unless Redis answers, within the time that publishing gets too."""
-    with current_app.connection_for_write() as connection:
-        connection.default_channel  # noqa: B018 - opens it, and asks Redis

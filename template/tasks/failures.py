@@ -2,7 +2,7 @@
 
 A database that is down makes many tasks fail, and could not note that. So a worker leaves a note in
 a Redis list, and `collect` makes rows of the notes: once a minute, and whenever somebody looks.
-`tasks.recovery` puts the messages of tasks that ended their workers into the same list.
+`tasks.recovery` leaves one of each task that ended its workers.
 """
 
 import hashlib
@@ -22,6 +22,7 @@ from django.db import DataError, transaction
 from django.db.models import F
 from kombu import Message
 from kombu.exceptions import OperationalError
+from kombu.transport.redis import GlobalKeyPrefixMixin
 from kombu.utils import json as kombu_json
 from redis.exceptions import LockError, RedisError
 
@@ -33,12 +34,13 @@ from .models import FailedTask
 DEAD = "dead-tasks"
 # The header of a message that runs a failed task again: the key of its row.
 AGAIN = "failed_task"
-# Characters of an error that are kept.
-ERROR_LENGTH = 500
-# Seconds that a page may spend on making rows.
-FOR_A_PAGE = 1
 # What is raised if Redis does not answer.
 UNAVAILABLE = (OperationalError, RedisError)
+
+# Kombu puts `CELERY_KEY_PREFIX` before the keys of the commands that it uses itself. These are used
+# here and by `tasks.recovery`, too.
+GlobalKeyPrefixMixin.PREFIXED_SIMPLE_COMMANDS += ["HKEYS", "LRANGE", "LREM"]
+GlobalKeyPrefixMixin.PREFIXED_COMPLEX_COMMANDS["EXISTS"] = {"args_start": 0, "args_end": None}
 
 logger = logging.getLogger(__name__)
 
@@ -51,22 +53,11 @@ class Refused(Exception):
 def note_failure(
     sender: Task, task_id: str, exception: BaseException, args: Any, kwargs: Any, **_: object
 ) -> None:
-    """Also called in a worker's main process, when a time limit or a signal ended the other one.
-
-    An error in here is logged by Celery and ends nothing.
-    """
+    """Also called in a worker's main process, when a time limit or a signal ended the other one."""
     if not sender.request.is_eager:
-        _leave(
-            {
-                "task": sender.name,
-                "id": task_id,
-                "args": kombu_json.dumps(args),
-                "kwargs": kombu_json.dumps(kwargs),
-                "queue": (sender.request.delivery_info or {}).get("routing_key", ""),
-                "error": f"{type(exception).__name__}: {exception}",
-                "at": time.time(),
-            }
-        )
+        error = f"{type(exception).__name__}: {exception}"
+        note = _note(sender.name, task_id, sender.request.delivery_info, error)
+        _leave(note | {"args": kombu_json.dumps(args), "kwargs": kombu_json.dumps(kwargs)})
 
 
 @signals.task_unknown.connect
@@ -82,15 +73,8 @@ def note_message(message: Message, exc: Exception | None = None, **_: object) ->
 def note_of(message: Message, error: str) -> dict[str, Any]:
     """Return the note of a whole message, which may be whatever somebody wrote into Redis."""
     headers = message.headers if isinstance(message.headers, dict) else {}
-    note = {
-        "task": str(headers.get("task", "?")),
-        "id": str(headers.get("id", "")),
-        "args": "",
-        "kwargs": "",
-        "queue": (message.delivery_info or {}).get("routing_key", ""),
-        "error": error,
-        "at": time.time(),
-    }
+    name, task_id = str(headers.get("task", "?")), str(headers.get("id", ""))
+    note = _note(name, task_id, message.delivery_info, error)
     with suppress(Exception):
         args, kwargs, _ = message.decode()
         if isinstance(args, list):
@@ -111,12 +95,12 @@ def collect_all() -> None:
     collect(30)
 
 
-def collect(seconds: float = FOR_A_PAGE) -> None:
+def collect(seconds: float = 1) -> None:
     """Make rows of the notes, for so many seconds at most. Raises if Redis does not answer."""
     end = time.monotonic() + seconds
     # One at a time, or a note would be counted twice.
     lock = {"timeout": 60, "blocking_timeout": 1}
-    with _redis() as redis, suppress(LockError), redis.lock(f"{DEAD}-lock", **lock):
+    with _redis() as (redis, _), suppress(LockError), redis.lock(f"{DEAD}-lock", **lock):
         while (notes := redis.lrange(DEAD, 0, 99)) and time.monotonic() < end:
             with transaction.atomic():
                 for note in notes:
@@ -152,16 +136,22 @@ def work() -> dict[str, int]:
     waiting = {}
     with suppress(*UNAVAILABLE):
         collect()
-        with _redis() as redis:
+        with _redis() as (_, channel):
             for queue in settings.CELERY_TASK_QUEUES:
-                waiting[f"waiting in {queue.name}"] = redis.llen(queue.name)
+                waiting[f"waiting in {queue.name}"] = channel._size(queue.name)
     failed = FailedTask.objects.filter(state=FailedTask.State.FAILED).count()
     return {"failed": failed} | waiting
 
 
+def _note(task: str, task_id: str, delivery: dict | None, error: str) -> dict[str, Any]:
+    queue = (delivery or {}).get("routing_key", "")
+    note = {"task": task, "id": task_id, "queue": queue, "error": error, "at": time.time()}
+    return note | {"args": "", "kwargs": ""}
+
+
 def _leave(note: dict) -> None:
     def leave() -> None:
-        with _redis() as redis:
+        with _redis() as (redis, _):
             redis.rpush(DEAD, json.dumps(note))
 
     if current_process()._name == "MainProcess" and current_thread() is main_thread():
@@ -182,7 +172,7 @@ def _record(note: dict) -> None:
     what = [note["task"], note["args"] or note["id"], note["kwargs"]]
     last = {
         "queue": note["queue"],
-        "error": _plain(without_passwords(note["error"]))[:ERROR_LENGTH],
+        "error": _plain(without_passwords(note["error"]))[:500],
         "last_failed_at": at,
         "last_id": note["id"],
         "state": FailedTask.State.FAILED,
@@ -200,9 +190,8 @@ def _plain(text: str) -> str:
 
 
 @contextmanager
-def _redis() -> Iterator[Any]:
-    with (
-        current_app.pool.acquire(block=True, timeout=5) as connection,
-        connection.default_channel.conn_or_acquire() as redis,
-    ):
-        yield redis
+def _redis() -> Iterator[tuple[Any, Any]]:
+    with current_app.pool.acquire(block=True, timeout=5) as connection:
+        channel = connection.default_channel
+        with channel.conn_or_acquire() as redis:
+            yield redis, channel

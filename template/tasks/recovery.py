@@ -6,14 +6,12 @@ acknowledged in one place, and puts back those that have been there for longer t
 
 Here each worker process has a place of its own. What lies in the place of a dead worker, any other
 worker puts back. On the same machine it knows at once: a worker holds a lock on a file, which the
-system frees when the last of its processes ends, however it ends. On other machines it goes by a
-lease in Redis, which a worker renews while it lives. So tasks and countdowns may be long, and a
-killed worker's tasks need not wait for an hour.
+system frees when the last of its processes ends. Elsewhere it goes by a lease in Redis, which a
+worker renews while it lives.
 
 A task may be what ends its worker, and would end one after the other. So its message notes the
-places of the dead that it was in, and after some it is put aside with the tasks that failed, which
-`tasks.failures` shows in the admin. A worker that was only silent, such as one on a machine that
-slept, comes back and says so; it does not count.
+places of the dead that it was in, and after some it becomes one that failed: `tasks.failures`. A
+worker that was only silent, on a machine that slept, comes back and says so; it does not count.
 """
 
 import fcntl
@@ -37,14 +35,10 @@ from celery.worker.consumer import Consumer
 from celery.worker.request import Request
 from celery.worker.state import active_requests
 from kombu.common import ignore_errors
-from kombu.transport.redis import GlobalKeyPrefixMixin
 
 from .failures import DEAD, note_of
 
 logger = get_logger(__name__)
-
-# Kombu's `Connection`, whose type does not know the channels of Redis.
-RedisConnection = Any
 
 # Seconds without a sign of life after which a worker of another machine is thought to be dead, and
 # those for which one then watches whether it comes back. A Redis that stood still keeps all workers
@@ -56,13 +50,8 @@ RENEWAL, TIMEOUT = 5, 4
 PLACES = "unacked-places"
 # Workers that may die with a task in hand before it is put aside.
 DEATHS = 3
-DIED = "One worker after the other died while it ran."
 # Seconds for which it is known that a silent worker came back: longer than a task is under way.
 MEMORY = 7 * 24 * 60 * 60
-
-# Kombu puts `CELERY_KEY_PREFIX` before the keys of the commands that it uses itself.
-GlobalKeyPrefixMixin.PREFIXED_SIMPLE_COMMANDS += ["HKEYS", "LRANGE", "LREM"]
-GlobalKeyPrefixMixin.PREFIXED_COMPLEX_COMMANDS["EXISTS"] = {"args_start": 0, "args_end": None}
 
 
 class Recovery(bootsteps.StartStopStep):
@@ -143,7 +132,7 @@ def _begin_anew() -> None:
     raise ConnectionError("silent for too long: others run this worker's tasks again")
 
 
-def renew(connection: RedisConnection, place: str, again: bool) -> bool:
+def renew(connection: Any, place: str, again: bool) -> bool:
     """Say that the worker whose place this is lives; return whether nobody took it for dead."""
     with connection.default_channel.conn_or_acquire() as redis:
         lapsed = redis.sadd(PLACES, place) and again
@@ -153,7 +142,7 @@ def renew(connection: RedisConnection, place: str, again: bool) -> bool:
     return not lapsed
 
 
-def restore_dead(connection: RedisConnection, silent: dict[str, float]) -> None:
+def restore_dead(connection: Any, silent: dict[str, float]) -> None:
     """Put back what dead workers had taken.
 
     ``silent`` are those that have no lease and the time since when that is known here: the same
@@ -188,7 +177,7 @@ def _has_ended(place: str) -> bool:
 
 
 def restore(
-    connection: RedisConnection, place: str, keep: Iterable[bytes] = (), dead: bool = False
+    connection: Any, place: str, keep: Iterable[bytes] = (), dead: bool = False
 ) -> int:
     """Put the messages of a place back to their queues, but for the tags to keep; return how many.
 
@@ -205,7 +194,8 @@ def restore(
             if sum(not redis.exists(_lease(one), _returned(one)) for one in deaths) < DEATHS:
                 put_back(message, exchange, key, pipe, *args)
                 return
-            note = note_of(channel.Message(message, channel=channel), DIED)
+            died = "One worker after the other died while it ran."
+            note = note_of(channel.Message(message, channel=channel), died)
             pipe.rpush(DEAD, json.dumps(note))
             what = "%d workers died while they ran %s[%s]. It is put aside: see the admin"
             logger.error(what, len(deaths), note["task"], note["id"])

@@ -19,9 +19,8 @@ from chores import note, rest
 from django.conf import settings
 from kombu.exceptions import OperationalError
 
-from config.celery import app
+from config.celery import app, check_redis
 from tasks import failures
-from tasks.apps import check_redis
 from tasks.fixtures import (
     CeleryCommand,
     Process,
@@ -62,7 +61,10 @@ def test_two_projects_on_one_redis_share_nothing(
     heir.wait_for("1 workers died while they ran chores.rest[")
     assert "A worker died: 1 of its tasks" in heir.output
     assert all(key.startswith((b"blog:", b"shop:")) for key in redis_server.client.scan_iter())
-    failures.collect()
+    # In a thread of the site, which has loaded nothing of a worker's.
+    celery.env["CELERY_KEY_PREFIX"] = "shop:"
+    code = "from threading import Thread; from tasks.failures import collect"
+    assert web(celery, f"{code}; Thread(target=collect).start()") == ""
     failures.run_again(FailedTask.objects.get(task="chores.rest"))
     wait_until(lambda: notes.read_text().count("begun") == 2, "the task's second start")
     assert "died" not in blog.output
@@ -109,7 +111,7 @@ def web(project: CeleryCommand, code: str) -> str:
 
 
 # What `/health/` asks.
-CHECK = "from tasks.apps import check_redis; check_redis()"
+CHECK = "from config.celery import check_redis; check_redis()"
 
 
 def wait_for_flower(celery: CeleryCommand, shown: str) -> None:

@@ -14,9 +14,10 @@ from django.urls import reverse
 from accounts.emails import WELCOME
 from accounts.signup import sign_up
 from outbox.models import Email
+from tasks.failures import DEAD
 from tasks.fixtures import CeleryCommand, RedisServer, wait_until
 from tasks.models import FailedTask
-from tasks.recovery import DEAD, DEATHS
+from tasks.recovery import DEATHS
 
 LIST = reverse("admin:tasks_failedtask_changelist")
 

@@ -13,7 +13,7 @@ from kombu.exceptions import OperationalError
 
 from accounts.models import User
 from accounts.signup import SignUp, _hand_over, sign_up
-from tasks.apps import check_redis
+from config.celery import check_redis
 from tasks.emails import send_due_emails, send_welcome_email
 from tasks.fixtures import RedisServer, wait_until
 
