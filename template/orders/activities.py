@@ -14,7 +14,7 @@ from django.utils.text import Truncator
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from outbox.promises import promise, withdraw
+from outbox.promises import promise, withdraw_all
 
 from . import payments
 from .emails import RECEIPT
@@ -115,7 +115,7 @@ def recall_shipment(step: Step) -> None:
             defaults={"order": order, "address": order.address, "recalled_at": now},
         )
         Shipment.objects.filter(key=step.key, recalled_at=None).update(recalled_at=now)
-        withdraw(order.customer_id, RECEIPT, str(order.pk))
+        withdraw_all(RECEIPT, str(order.pk))
 
 
 @activity.defn(no_thread_cancel_exception=True)

@@ -3,11 +3,11 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 
-from . import delivery, kinds, promises
+from . import promises
+from .delivery import State, standing
 from .models import Email
 
 # Seconds for the rows of one decision, each of which may wait for a server.
@@ -25,7 +25,7 @@ class Failed(admin.SimpleListFilter):
         return [("yes", "Failed")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
-        return self.failed(queryset) if self.value() else queryset
+        return queryset.filter(self.failed) if self.value() else queryset
 
 
 class FailedWorkAdmin(admin.ModelAdmin):
@@ -34,9 +34,10 @@ class FailedWorkAdmin(admin.ModelAdmin):
     Who may change the rows may decide; the admin's history of each row says who did, and when.
     """
 
-    list_filter = [Failed]
     actions = ["run_again", "give_up"]
-    # What the three functions below raise if they could not do it; nothing is changed then.
+    # What waits for a decision.
+    failed = Q(state="failed")
+    # What the three functions that follow raise if they could not do it; nothing is changed then.
     unavailable: tuple[type[Exception], ...] = ()
 
     def look(self) -> None:
@@ -48,18 +49,6 @@ class FailedWorkAdmin(admin.ModelAdmin):
     def end(self, row: Any) -> None:
         """End what is left of it."""
 
-    def failed(self, rows: QuerySet) -> QuerySet:
-        """Those that wait for a decision."""
-        return rows.filter(state="failed")
-
-    def try_again(self, row: Any) -> bool:
-        """Run it again, unless somebody else just did or it succeeded, and return whether."""
-        return self._move(row, "run again", self.start)
-
-    def let_go(self, row: Any) -> bool:
-        """Give it up, unless that is done already or it succeeded, and return whether."""
-        return self._move(row, "given up", self.end)
-
     def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
             self.look()
@@ -70,37 +59,34 @@ class FailedWorkAdmin(admin.ModelAdmin):
 
     @admin.action(description="Run again", permissions=["decide"])
     def run_again(self, request: HttpRequest, queryset: QuerySet) -> None:
-        self._decide(request, queryset, "try_again", "Run again.")
+        self._decide(request, queryset, "run again", self.start)
 
     @admin.action(description="Give up", permissions=["decide"])
     def give_up(self, request: HttpRequest, queryset: QuerySet) -> None:
-        self._decide(request, queryset, "let_go", "Given up.")
+        self._decide(request, queryset, "given up", self.end)
 
-    def _decide(self, request: HttpRequest, rows: QuerySet, decide: str, done: str) -> None:
-        count, end = 0, time.monotonic() + PATIENCE
+    def _decide(self, request: HttpRequest, rows: QuerySet, state: str, act: Callable) -> None:
+        count, end, done = 0, time.monotonic() + PATIENCE, f"{state.capitalize()}."
         for row in rows:
             if time.monotonic() > end:
                 self.message_user(request, "It takes long: the rest is left.", messages.ERROR)
                 break
             try:
-                if getattr(self, decide)(row):
+                if self.move(row, state, act):
                     self.log_change(request, row, done)
                     count += 1
-                    continue
+                else:
+                    row.refresh_from_db()
+                    why = f"{row}: nothing to do ({self.state(row)})."
+                    self.message_user(request, why, messages.WARNING)
             except self.unavailable as error:
                 self.message_user(request, f"{row}: {error} Nothing is changed.", messages.ERROR)
-                continue
-            row.refresh_from_db()
-            self.message_user(
-                request, f"{row}: nothing to do ({self.state(row)}).", messages.WARNING
-            )
-        if not rows:
-            # The list was filtered, and somebody else was faster.
-            self.message_user(request, "Nothing to do: it is done already.", messages.WARNING)
-        if count:
-            self.message_user(request, f"{done} {count} of {len(rows)}.", messages.SUCCESS)
+        # Of none, if the list was filtered and somebody else was faster.
+        level = messages.SUCCESS if count else messages.WARNING
+        self.message_user(request, f"{done} {count} of {len(rows)}.", level)
 
-    def _move(self, row: Any, state: str, act: Callable[[Any], None]) -> bool:
+    def move(self, row: Any, state: str, act: Callable) -> bool:
+        """Do it, unless somebody else just did or it succeeded, and return whether."""
         # Of two people who press at the same time, one finds the row as it was. No transaction:
         # a server that does not answer would hold up everybody who writes.
         rows = self.model.objects.filter(pk=row.pk)
@@ -129,44 +115,19 @@ class FailedWorkAdmin(admin.ModelAdmin):
 
 @admin.register(Email)
 class EmailAdmin(FailedWorkAdmin):
-    list_display = [
-        "user",
-        "kind",
-        "reference",
-        "state",
-        "not_before",
-        "attempts",
-        "sent_at",
-        "failed_at",
-    ]
+    list_display = ["user", "kind", "reference", "state", "not_before", "attempts", "sent_at"]
     list_filter = [Failed, "kind", ("sent_at", admin.EmptyFieldListFilter)]
     list_select_related = ["user"]
     search_fields = ["user__email", "reference"]
+    failed = promises.FAILED
 
-    def failed(self, rows: QuerySet[Email]) -> QuerySet[Email]:
-        return promises.failed(rows)
-
-    def try_again(self, email: Email) -> bool:
-        """Make it due now. One that is being sent at the moment is left alone."""
-        return bool(promises.retry(Email.objects.filter(pk=email.pk)))
-
-    def let_go(self, email: Email) -> bool:
-        return bool(promises.give_up(Email.objects.filter(pk=email.pk)))
+    def move(self, email: Email, state: str, act: Callable) -> bool:
+        change = promises.retry if state == "run again" else promises.give_up
+        return bool(change(Email.objects.filter(pk=email.pk)))
 
     @admin.display
     def state(self, email: Email) -> str:
-        if email.sent_at:
-            return "sent"
-        if email.kind not in kinds.all_kinds():
-            return "not declared by any installed app"
-        if email.given_up_at:
-            return "given up"
-        if email.failed_at or email.attempts >= delivery.MAX_ATTEMPTS:
-            return "failed"
-        if email.claim and email.not_before > timezone.now():
-            return "being sent"
-        if email.unanswered >= delivery.MAX_UNANSWERED:
-            return "unknown: the mail server did not answer"
-        if not email.user.email_confirmed_at and email.kind not in kinds.before_confirmation():
-            return "held until the address is confirmed"
-        return "waiting"
+        if email.sent_at or email.given_up_at:
+            return "sent" if email.sent_at else "given up"
+        state = standing(email).state
+        return "being sent" if state is State.WAITING and email.claim else state.value

@@ -1,14 +1,13 @@
 """Keeps the promises that `Email` rows are: none is lost, and none is sent twice.
 
-However many workers try, and however often a task is retried, one wins the row by a single
-UPDATE, sends outside any transaction, and settles the row only while it still holds the claim. A
-claim is a lease: when its holder dies, the row is due again once the lease is over.
+However many workers try, one wins the row by a single UPDATE, sends outside any transaction, and
+settles the row only while it still holds the claim. A claim is a lease: when its holder dies, the
+row is due again once the lease is over.
 
-One thing nobody can know: whether a mail server has taken a message if it got the whole of it and
-never answered, or if the answer met a process that was killed. Just before the message's end
-leaves, the row counts that (``unanswered``), and its claim becomes longer than the server may take.
-Such an e-mail is sent once more, late and with the same Message-ID; if that is not answered either,
-it is parked: the admin shows it, and somebody decides.
+Nobody can know whether a mail server has taken a message if its answer never comes, or meets a
+process that was killed. Just before the message's end leaves, the row counts that (``unanswered``),
+and its claim becomes longer than the answer may take. Such an e-mail is sent once more, late and
+with the same Message-ID. If that is not answered either, it counts as failed: somebody decides.
 """
 
 import logging
@@ -18,12 +17,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
-from smtplib import (
-    SMTPDataError,
-    SMTPException,
-    SMTPRecipientsRefused,
-    SMTPResponseException,
-)
+from smtplib import SMTPDataError, SMTPException, SMTPRecipientsRefused, SMTPResponseException
 
 from django.contrib.auth import get_user_model
 from django.core.mail import get_connection
@@ -46,8 +40,6 @@ UNANSWERED_WAIT = 3600
 MARK_AGAIN_AFTER = (0.5, 1, 2, 4, 8)
 # With the back-off below, a mail server may be down for some two days.
 MAX_ATTEMPTS = 48
-# Seconds after which somebody may look again at an e-mail that no installed app can write.
-UNDECLARED = 3600
 # Seconds after which to look again at one that somebody else is sending, most often in a moment.
 BEING_SENT = 5
 
@@ -62,13 +54,12 @@ class State(Enum):
     ALREADY_SENT = "already sent"
     # It is not due, somebody else is sending it, or an attempt failed: try again later.
     WAITING = "waiting"
-    # The user has not confirmed the address: `due` has it once that is done.
-    HELD = "held"
-    # It was given up: the mail server refused it for good, the user is deactivated, or there is no
-    # such promise.
+    HELD = "held until the address is confirmed"
+    UNDECLARED = "not declared by any installed app"
+    # The mail server refused it for good, the user is deactivated, or there is no such promise.
     FAILED = "failed"
     # It left, and nobody knows whether it arrived. It is not sent again.
-    UNKNOWN = "unknown"
+    UNKNOWN = "unknown: the mail server did not answer"
 
 
 @dataclass(frozen=True)
@@ -86,17 +77,20 @@ def deliver(user_id: int, kind: str, reference: str = "") -> Delivery:
     after a back-off. Other errors, for example in a template, are raised after the same note.
     Raises `RuntimeError` inside a transaction: there the claim would not be visible to others.
     """
-    token = uuid.uuid4()
+    key, token = {"user_id": user_id, "kind": kind, "reference": reference}, uuid.uuid4()
     with transaction.atomic(durable=True):
-        due().filter(user_id=user_id, kind=kind, reference=reference).update(
+        due().filter(**key).update(
             not_before=timezone.now() + LEASE, claim=token, attempts=F("attempts") + 1
         )
-    email = Email.objects.select_related("user").filter(claim=token).first()
+    rows = Email.objects.select_related("user").filter(**key)
+    email = rows.filter(claim=token).first()
     if email is None:
-        return _standing(user_id, kind, reference)
+        return standing(rows.first())
     attempt = _Attempt(email, token)
     if not email.user.is_active:
-        return attempt.give_up("The user is deactivated.")
+        return attempt.give_up("The user is deactivated.", email.unanswered)
+    if email.unanswered >= MAX_UNANSWERED or email.attempts > MAX_ATTEMPTS:
+        return attempt.give_up(email.error or "Whoever sent it was killed.", email.unanswered)
     try:
         message = kinds.compose(email)
         message.connection = get_connection()
@@ -104,14 +98,15 @@ def deliver(user_id: int, kind: str, reference: str = "") -> Delivery:
             message.connection.hand_over = attempt.hand_over
         message.send()
     except _ClaimLost:
-        return _standing(user_id, kind, reference)
+        return standing(rows.first())
     except (OSError, SMTPException) as error:
         return attempt.put_off(error)
     except BaseException as error:
         # Also a time limit of the worker. Whoever called has to know.
         attempt.put_off(error)
         raise
-    return attempt.sent()
+    attempt.mark(sent_at=timezone.now(), unanswered=0, error="")
+    return Delivery(State.SENT)
 
 
 def due() -> QuerySet[Email]:
@@ -120,14 +115,8 @@ def due() -> QuerySet[Email]:
     One of a kind that no installed app declares is not: the part that writes it may come back. Nor
     is one to an address that its user has not confirmed, but for `kinds.before_confirmation`.
     """
-    return Email.objects.filter(
-        allowed(),
-        sent_at=None,
-        failed_at=None,
-        attempts__lt=MAX_ATTEMPTS,
-        unanswered__lt=MAX_UNANSWERED,
-        not_before__lte=timezone.now(),
-    ).order_by("not_before", "pk")
+    open_ones = Email.objects.filter(allowed(), sent_at=None, failed_at=None)
+    return open_ones.filter(not_before__lte=timezone.now()).order_by("not_before", "pk")
 
 
 def allowed() -> Q:
@@ -138,13 +127,13 @@ def allowed() -> Q:
     return Q(kind__in=kinds.all_kinds()) & (Q(kind__in=kinds.before_confirmation()) | confirmed)
 
 
-def deliver_due(limit: int = 1000) -> int:
-    """Send up to ``limit`` due e-mails, one after the other, and return how many were sent.
+def deliver_due() -> int:
+    """Send up to a thousand due e-mails, one after the other, and return how many were sent.
 
     One that cannot be composed does not keep the others from being sent: it is put off.
     """
     sent = 0
-    for promise in list(due().values_list("user_id", "kind", "reference")[:limit]):
+    for promise in list(due().values_list("user_id", "kind", "reference")[:1000]):
         try:
             sent += deliver(*promise).state is State.SENT
         except Exception:
@@ -154,33 +143,24 @@ def deliver_due(limit: int = 1000) -> int:
 
 def bring_forward(user_id: int, kind: str, reference: str = "") -> None:
     """Make an e-mail due now that nobody has tried to send yet, such as a follow-up."""
-    Email.objects.filter(
-        user_id=user_id,
-        kind=kind,
-        reference=reference,
-        attempts=0,
-        sent_at=None,
-        failed_at=None,
-    ).update(not_before=timezone.now(), due_at=timezone.now())
+    Email.objects.filter(user_id=user_id, kind=kind, reference=reference, attempts=0).update(
+        not_before=timezone.now(), due_at=timezone.now()
+    )
 
 
-def _standing(user_id: int, kind: str, reference: str) -> Delivery:
-    emails = Email.objects.filter(user_id=user_id, kind=kind, reference=reference)
-    email = emails.select_related("user").first()
+def standing(email: Email | None) -> Delivery:
+    """What has become of an e-mail, for somebody who cannot send it just now."""
     if email and email.sent_at:
         return Delivery(State.ALREADY_SENT)
-    if not email or email.failed_at or email.attempts >= MAX_ATTEMPTS:
-        return Delivery(State.FAILED)
-    if kind not in kinds.all_kinds():
-        return Delivery(State.WAITING, retry_in=UNDECLARED)
-    if not email.user.email_confirmed_at and kind not in kinds.before_confirmation():
+    if not email or email.failed_at:
+        unknown = email and email.unanswered >= MAX_UNANSWERED
+        return Delivery(State.UNKNOWN if unknown else State.FAILED)
+    if email.kind not in kinds.all_kinds():
+        return Delivery(State.UNDECLARED)
+    if not email.user.email_confirmed_at and email.kind not in kinds.before_confirmation():
         return Delivery(State.HELD)
     wait = (email.not_before - timezone.now()).total_seconds()
-    if email.unanswered >= MAX_UNANSWERED and (wait <= 0 or email.claim is None):
-        return Delivery(State.UNKNOWN)
-    if email.claim:
-        wait = min(wait, BEING_SENT)
-    return Delivery(State.WAITING, retry_in=max(wait, 0))
+    return Delivery(State.WAITING, max(0, min(wait, BEING_SENT) if email.claim else wait))
 
 
 class _ClaimLost(Exception):
@@ -202,32 +182,28 @@ class _Attempt:
             raise _ClaimLost
         self.handed_over = True
 
-    def sent(self) -> Delivery:
-        self._mark(sent_at=timezone.now(), unanswered=0, error="")
-        return Delivery(State.SENT)
-
-    def give_up(self, why: str) -> Delivery:
-        self._mark(failed_at=timezone.now(), error=why)
-        return Delivery(State.FAILED)
+    def give_up(self, why: str, unanswered: int) -> Delivery:
+        self.mark(failed_at=timezone.now(), unanswered=unanswered, error=why)
+        return Delivery(State.UNKNOWN if unanswered >= MAX_UNANSWERED else State.FAILED)
 
     def put_off(self, error: BaseException) -> Delivery:
-        now, note = timezone.now(), f"{type(error).__name__}: {error}"
-        unanswered, attempts = self.email.unanswered, self.email.attempts
+        note, unanswered = f"{type(error).__name__}: {error}", self.email.unanswered
         if self.handed_over and not isinstance(error, SMTPResponseException):
             note = f"The mail server has the whole e-mail and did not answer. {note}"
-            self._mark(not_before=now + timedelta(seconds=UNANSWERED_WAIT), error=note)
-            if unanswered + 1 >= MAX_UNANSWERED:
-                return Delivery(State.UNKNOWN)
-            return Delivery(State.WAITING, retry_in=UNANSWERED_WAIT)
-        if _is_final(error) or attempts >= MAX_ATTEMPTS:
-            self._mark(failed_at=now, unanswered=unanswered, error=note)
-            return Delivery(State.FAILED)
-        # 15 seconds, doubled each time, an hour at most; jitter spreads what failed together.
-        wait = min(15 * 2 ** (attempts - 1), 3600) * random.uniform(0.75, 1.25)  # noqa: S311
-        self._mark(not_before=now + timedelta(seconds=wait), unanswered=unanswered, error=note)
+            unanswered += 1
+            is_final, wait = unanswered >= MAX_UNANSWERED, float(UNANSWERED_WAIT)
+        else:
+            is_final = _is_final(error) or self.email.attempts >= MAX_ATTEMPTS
+            # 15 seconds, doubled each time, an hour at most; jitter spreads what failed together.
+            backoff = min(15 * 2 ** (self.email.attempts - 1), 3600)
+            wait = backoff * random.uniform(0.75, 1.25)  # noqa: S311
+        if is_final:
+            return self.give_up(note, unanswered)
+        again_at = timezone.now() + timedelta(seconds=wait)
+        self.mark(not_before=again_at, unanswered=unanswered, error=note)
         return Delivery(State.WAITING, retry_in=wait)
 
-    def _mark(self, **fields: object) -> None:
+    def mark(self, **fields: object) -> None:
         """Settle the row. A database that restarts just now must not make the e-mail unknown."""
         for wait in MARK_AGAIN_AFTER:
             try:

@@ -1,11 +1,6 @@
-"""The kinds of e-mail that the installed apps declare, and the message of a row.
+"""The kinds of e-mail that the installed apps declare in their configs, and the message of a row.
 
-    class InvoicesConfig(AppConfig):
-        emails = {"invoice": "invoices.emails.invoice"}
-
-The function takes the row, an `outbox.models.Email`, and returns the subject and the text. With
-``bulk_emails`` instead, the app sends the e-mails itself; nobody else hands them out one by one.
-Only kinds in ``emails_before_confirmation`` go to an address that its user has not confirmed.
+Each kind has a function that takes the row, and returns the subject and the text.
 """
 
 import re
@@ -22,28 +17,25 @@ from .models import Email
 
 def bulk() -> set[str]:
     """The kinds that their own apps send in bulk."""
-    return set(_declared("bulk_emails"))
+    return _kinds("bulk_emails")
 
 
 def all_kinds() -> set[str]:
     """Every kind that an installed app can write."""
-    return set(_declared("emails", "bulk_emails"))
+    return _kinds("emails", "bulk_emails")
 
 
 def before_confirmation() -> set[str]:
     """The kinds that also go to an address which its user has not confirmed."""
-    return {
-        kind
-        for app in apps.get_app_configs()
-        for kind in getattr(app, "emails_before_confirmation", [])
-    }
+    return _kinds("emails_before_confirmation")
 
 
 def compose(email: Email) -> EmailMessage:
     """Return the message that keeps this promise. Raises `KeyError` for an undeclared kind."""
-    write: Callable[[Email], tuple[str, str]] = import_string(
-        _declared("emails", "bulk_emails")[email.kind]
-    )
+    writers: dict[str, str] = {}
+    for app in apps.get_app_configs():
+        writers |= getattr(app, "emails", {}) | getattr(app, "bulk_emails", {})
+    write: Callable[[Email], tuple[str, str]] = import_string(writers[email.kind])
     subject, body = write(email)
     _, sender = parseaddr(settings.DEFAULT_FROM_EMAIL)
     row = ".".join(filter(None, [email.kind, email.reference, str(email.user_id), str(email.pk)]))
@@ -57,10 +49,10 @@ def compose(email: Email) -> EmailMessage:
     )
 
 
-def _declared(*attributes: str) -> dict[str, str]:
+def _kinds(*attributes: str) -> set[str]:
     return {
-        kind: path
+        kind
         for app in apps.get_app_configs()
         for attribute in attributes
-        for kind, path in getattr(app, attribute, {}).items()
+        for kind in getattr(app, attribute, [])
     }

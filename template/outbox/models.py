@@ -1,16 +1,10 @@
 from django.conf import settings
 from django.db import models
-from django.db.models.functions import Now
 from django.utils import timezone
 
 
 class Email(models.Model):
-    """A promise: one e-mail of one kind to one user, about one thing.
-
-    `outbox.promises` writes the row in the transaction that gives the promise, and
-    `outbox.delivery` marks it once the mail server has accepted the message. It outlives brokers
-    and workers.
-    """
+    """A promise: one e-mail of one kind to one user, about one thing."""
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="emails"
@@ -24,7 +18,7 @@ class Email(models.Model):
         help_text="When it is due; while it is being sent, when others may try again.",
     )
     due_at = models.DateTimeField(
-        db_default=Now(), help_text="When it was promised for; attempts do not change it."
+        null=True, blank=True, help_text="When it was promised for; attempts do not change it."
     )
     claim = models.UUIDField(null=True, unique=True, editable=False, help_text="Who is sending it.")
     attempts = models.PositiveSmallIntegerField(default=0)
@@ -33,7 +27,7 @@ class Email(models.Model):
     )
     sent_at = models.DateTimeField(null=True, blank=True)
     failed_at = models.DateTimeField(
-        null=True, blank=True, help_text="When it failed for good, for example an unknown address."
+        null=True, blank=True, help_text="When it was given up, for example an unknown address."
     )
     given_up_at = models.DateTimeField(
         null=True, blank=True, help_text="When staff decided that it is not sent."
@@ -46,9 +40,7 @@ class Email(models.Model):
         ]
         indexes = [
             models.Index(
-                fields=["not_before"],
-                condition=models.Q(sent_at=None),
-                name="email_unsent",
+                fields=["not_before"], condition=models.Q(sent_at=None), name="email_open"
             ),
             models.Index(fields=["kind", "reference"], name="email_kind"),
         ]

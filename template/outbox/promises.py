@@ -8,8 +8,11 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from . import kinds
-from .delivery import MAX_ATTEMPTS, MAX_UNANSWERED, allowed
+from .delivery import MAX_UNANSWERED, allowed
 from .models import Email
+
+# What is not sent unless somebody says so: it was refused for good, or is unknown.
+FAILED = Q(failed_at__isnull=False, given_up_at=None)
 
 
 def promise(
@@ -33,14 +36,6 @@ def promise(
     )
 
 
-def withdraw(user_id: int, kind: str, reference: str = "") -> bool:
-    """Take a promise back that nobody has tried to keep yet, and return whether there was one."""
-    deleted, _ = Email.objects.filter(
-        user_id=user_id, kind=kind, reference=reference, attempts=0, sent_at=None
-    ).delete()
-    return bool(deleted)
-
-
 def withdraw_all(kind: str, reference: str = "") -> int:
     """Take back every promise of this kind and reference whose e-mail has not left, and return how
     many. Those that are being sent are left alone."""
@@ -54,67 +49,39 @@ def retry(emails: QuerySet[Email]) -> int:
     """Make these e-mails due now, and return how many. Those that are sent, being sent or due
     already are left alone, so of two people who do this at once, one does it."""
     now = timezone.now()
-    return (
-        emails.filter(_idle(), sent_at=None)
-        .filter(_failed() | Q(not_before__gt=now))
-        .update(
-            not_before=now,
-            claim=None,
-            attempts=0,
-            unanswered=0,
-            failed_at=None,
-            given_up_at=None,
-        )
+    waits = Q(failed_at__isnull=False) | Q(not_before__gt=now)
+    return emails.filter(waits, sent_at=None, claim=None).update(
+        not_before=now, attempts=0, unanswered=0, failed_at=None, given_up_at=None
     )
 
 
 def give_up(emails: QuerySet[Email]) -> int:
-    """Decide that these e-mails, which failed or are unknown, are not sent; return how many."""
-    now = timezone.now()
-    return failed(emails).update(failed_at=Coalesce("failed_at", now), given_up_at=now, claim=None)
-
-
-def failed(emails: QuerySet[Email]) -> QuerySet[Email]:
-    """Those that are not sent unless somebody says so: they failed for good, or are unknown."""
-    return emails.filter(_idle(), _failed(), sent_at=None, given_up_at=None)
+    """Decide that these e-mails, if they failed, are not sent; return how many."""
+    return emails.filter(FAILED).update(given_up_at=timezone.now())
 
 
 def work() -> dict[str, int]:
     """Count what failed and what waits, and how late the oldest of these is."""
     now = timezone.now()
-    late = Email.objects.filter(allowed(), sent_at=None, failed_at=None, due_at__lte=now)
-    waiting = late.exclude(_failed()).aggregate(unsent=Count("pk"), oldest=Min("due_at"))
-    age = now - (waiting["oldest"] or now)
+    unsent = Email.objects.filter(allowed(), sent_at=None, failed_at=None)
+    # Rows of before have no ``due_at``.
+    late = unsent.annotate(due=Coalesce("due_at", "not_before")).filter(due__lte=now)
+    oldest = late.aggregate(oldest=Min("due"))["oldest"] or now
     return {
-        "failed": failed(Email.objects.all()).count(),
-        "unsent": waiting["unsent"],
-        "oldest, in seconds": int(age.total_seconds()),
+        "failed": Email.objects.filter(FAILED).count(),
+        "unsent": late.count(),
+        "oldest, in seconds": int((now - oldest).total_seconds()),
     }
 
 
 def progress(kind: str, reference: str = "") -> dict[str, int]:
     """Count the e-mails of this kind and reference: ``promised``, ``sent``, ``failed``, and
-    ``unknown``, of which nobody knows whether they arrived.
-
-    Counted each time: a counter would drift whenever a task runs twice.
-    """
-    parked = Q(sent_at=None, failed_at=None, unanswered__gte=MAX_UNANSWERED)
+    ``unknown``, of which nobody knows whether they arrived."""
+    # Counted each time: a counter would drift whenever a task runs twice.
+    unknown = Q(failed_at__isnull=False, unanswered__gte=MAX_UNANSWERED)
     return Email.objects.filter(kind=kind, reference=reference).aggregate(
         promised=Count("pk"),
         sent=Count("sent_at"),
-        failed=Count("failed_at"),
-        unknown=Count("pk", filter=parked & _idle()),
-    )
-
-
-def _idle() -> Q:
-    # The claim of a worker that died stays until it is over.
-    return Q(claim=None) | Q(not_before__lte=timezone.now())
-
-
-def _failed() -> Q:
-    return (
-        Q(failed_at__isnull=False)
-        | Q(unanswered__gte=MAX_UNANSWERED)
-        | Q(attempts__gte=MAX_ATTEMPTS)
+        failed=Count("failed_at", filter=~unknown),
+        unknown=Count("pk", filter=unknown),
     )

@@ -25,18 +25,16 @@ class _Connection(smtplib.SMTP):
             return
         super().send(s.removesuffix(END) + b"\r\n")
         self.hand_over()
-        self._be_patient_for(ANSWER_TIMEOUT)
+        if self.sock:
+            self.sock.settimeout(ANSWER_TIMEOUT)
         super().send(b".\r\n")
 
     def data(self, msg: str | bytes) -> tuple[int, bytes]:  # type: ignore[override]
         try:
             return super().data(msg)
         finally:
-            self._be_patient_for(self.timeout)
-
-    def _be_patient_for(self, seconds: float) -> None:
-        if self.sock:
-            self.sock.settimeout(seconds)
+            if self.sock:
+                self.sock.settimeout(self.timeout)
 
 
 class _SecureConnection(_Connection, smtplib.SMTP_SSL):

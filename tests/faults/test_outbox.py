@@ -56,6 +56,51 @@ def mail_server(monkeypatch):
     return errors
 
 
+def test_a_second_delivery_sends_nothing(user, welcome):
+    assert delivery.deliver(user.pk, WELCOME).state is State.SENT
+    assert delivery.deliver(user.pk, WELCOME).state is State.ALREADY_SENT
+    assert len(mail.outbox) == 1
+
+
+def test_an_email_is_not_sent_before_it_is_due(user):
+    later = timezone.now() + timedelta(hours=1)
+    Email.objects.create(user=user, kind=FOLLOW_UP, not_before=later)
+
+    result = delivery.deliver(user.pk, FOLLOW_UP)
+
+    assert result.state is State.WAITING
+    assert 3500 < result.retry_in <= 3600
+    assert mail.outbox == []
+
+
+def test_a_promise_given_twice_is_one(users):
+    later = timezone.now() + timedelta(days=1)
+    promise([user.pk for user in users], "welcome", not_before=later)
+    promise([user.pk for user in users], "welcome")
+
+    assert list(Email.objects.values_list("not_before", flat=True)) == [later] * 3
+
+
+def test_what_has_not_left_can_be_withdrawn(users):
+    promise([users[0].pk], "welcome")
+    promise([users[0].pk], "follow-up")
+    assert promises.withdraw_all("welcome") == 1
+    assert promises.withdraw_all("welcome") == 0
+
+    delivery.deliver_due()
+    assert [message.subject for message in mail.outbox] == ["How's it going?"]
+    assert promises.withdraw_all("follow-up") == 0
+
+
+def test_one_that_was_tried_too_often_has_another_chance(admin_client, user, welcome):
+    Email.objects.update(attempts=delivery.MAX_ATTEMPTS, failed_at=timezone.now())
+    action = {"action": "run_again", "_selected_action": [welcome.pk]}
+    admin_client.post(reverse("admin:outbox_email_changelist"), action)
+
+    assert delivery.deliver(user.pk, WELCOME).state is State.SENT
+    assert len(mail.outbox) == 1
+
+
 @pytest.mark.parametrize(
     "refusal",
     [
@@ -79,6 +124,15 @@ def test_it_gives_up_in_the_end(user, welcome, mail_server):
 
     assert delivery.deliver(user.pk, WELCOME).state is State.FAILED
     assert not delivery.due().exists()
+
+
+def test_it_gives_up_also_if_each_attempt_kills_the_sender(user, welcome):
+    Email.objects.update(attempts=delivery.MAX_ATTEMPTS, claim=uuid4())
+
+    assert delivery.deliver_due() == 0
+    assert delivery.deliver(user.pk, WELCOME).state is State.FAILED
+    assert Email.objects.get().error == "Whoever sent it was killed."
+    assert promises.retry(Email.objects.all()) == 1
 
 
 def break_down(email):
@@ -127,7 +181,7 @@ def test_a_kind_that_no_app_declares_waits_until_one_does(user, declare):
     Email.objects.create(user=user, kind="news", reference="42")
 
     assert delivery.deliver_due() == 0
-    assert delivery.deliver(user.pk, "news", "42").state is State.WAITING
+    assert delivery.deliver(user.pk, "news", "42").state is State.UNDECLARED
     assert Email.objects.get().attempts == 0
 
     declare(news=good_news)
@@ -212,6 +266,7 @@ def test_progress_is_counted(users):
     last.update(unanswered=2, claim=uuid4(), not_before=timezone.now() + timedelta(minutes=1))
     assert promises.progress("welcome") == counts  # the answer may still come
     last.update(not_before=timezone.now())
+    assert delivery.deliver_due() == 0  # nobody is there to wait for it any more
     assert promises.progress("welcome") == counts | {"unknown": 1}
     assert set(promises.progress("welcome", "42").values()) == {0}
 

@@ -189,7 +189,7 @@ def test_emails_of_which_nobody_knows_hold_up_nothing(
     announcement = announce()
     users = User.objects.order_by("pk").values_list("pk", flat=True)[:9]
     promise_emails(users, KIND, reference=announcement.reference)
-    Email.objects.update(unanswered=2)
+    Email.objects.update(unanswered=2, failed_at=timezone.now())
     Announcement.objects.update(cursor=users[8])
 
     promise(announcement.pk)
