@@ -1,9 +1,10 @@
 """Signing up: the account and the promise of its e-mails, in one transaction. A new password."""
 
 import logging
-import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from threading import BoundedSemaphore, Thread
 
 from django.db import connections, transaction
 from django.dispatch import Signal
@@ -15,7 +16,6 @@ from outbox.promises import promise
 from .emails import FOLLOW_UP, RESET, WELCOME
 from .models import User
 
-FOLLOW_UP_AFTER = timedelta(hours=24)
 # How many e-mails for a new password go to one user in a day.
 RESETS_A_DAY = 3
 
@@ -26,20 +26,19 @@ user_signed_up = Signal()
 
 # Seconds that a request waits for the backends.
 PATIENCE = 0.9
-# Threads that may wait for them. For who signs up meanwhile, the backends' own sweeps do the work.
-_threads = threading.BoundedSemaphore(16)
-# The same for e-mails of new passwords, for which a mail server may take minutes.
-_resets = threading.BoundedSemaphore(16)
+# Threads for what requests do not wait for. Who finds none free is left to the periodic sweeps.
+_threads = BoundedSemaphore(16)
+# For e-mails of new passwords, for which a mail server may take minutes.
+_resets = BoundedSemaphore(16)
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass
 class SignUp:
-    """A new account."""
+    """A new account, whose welcome e-mail is delayed if nobody has taken that over yet."""
 
     user: User
-    # Nobody took the welcome e-mail over yet. It will be late, but it is not lost.
     delayed: bool = False
 
 
@@ -56,7 +55,7 @@ def sign_up(email: str, name: str, password: str) -> SignUp:
     with transaction.atomic():
         user.save(force_insert=True)
         promise([user.pk], WELCOME)
-        promise([user.pk], FOLLOW_UP, not_before=timezone.now() + FOLLOW_UP_AFTER)
+        promise([user.pk], FOLLOW_UP, not_before=timezone.now() + timedelta(days=1))
         signup = SignUp(user)
         # Robust: the user exists by then, so an error there must not answer the request.
         # (A lambda: Django 5.2 cannot log the error of a functools.partial.)
@@ -67,26 +66,36 @@ def sign_up(email: str, name: str, password: str) -> SignUp:
 def _hand_over(signup: SignUp) -> None:
     signup.delayed = True
     answers: list[object] = []
-    if _threads.acquire(blocking=False):
-        # A daemon: the end of the process does not wait for a backend either.
-        thread = threading.Thread(target=_ask, args=[signup.user, answers], daemon=True)
-        thread.start()
+
+    def ask() -> None:
+        said = user_signed_up.send_robust(sender=User, user=signup.user)
+        answers.extend(answer for _, answer in said)
+
+    thread = _start(ask, _threads)
+    if thread:
         thread.join(PATIENCE)
-        if not thread.is_alive():
-            if any(answer is True for answer in answers):
-                signup.delayed = False
-            elif all(answer is None for answer in answers):  # there is no backend
-                signup.delayed = deliver(signup.user.pk, WELCOME).state is not State.SENT
-            return
-    logger.warning("User %s: the backends take long; what was promised is late", signup.user.pk)
+    if not thread or thread.is_alive():
+        logger.warning("User %s: the backends take long; its e-mail is late", signup.user.pk)
+    elif any(answer is True for answer in answers):
+        signup.delayed = False
+    elif all(answer is None for answer in answers):  # there is no backend
+        signup.delayed = deliver(signup.user.pk, WELCOME).state is not State.SENT
 
 
-def _ask(user: User, answers: list[object]) -> None:
-    try:
-        answers += [answer for _, answer in user_signed_up.send_robust(sender=User, user=user)]
-    finally:
-        connections.close_all()
-        _threads.release()
+def _start(work: Callable[[], object], free: BoundedSemaphore) -> Thread | None:
+    def run() -> None:
+        try:
+            work()
+        finally:
+            connections.close_all()
+            free.release()
+
+    if not free.acquire(blocking=False):
+        return None
+    # A daemon: the end of the process does not wait for it either.
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    return thread
 
 
 def send_reset(user: User) -> None:
@@ -97,17 +106,5 @@ def send_reset(user: User) -> None:
         return
     reference = f"{now:%Y%m%dT%H%M%S}"
     promise([user.pk], RESET, reference=reference)
-
-    def send() -> None:
-        try:
-            deliver(user.pk, RESET, reference)
-        finally:
-            connections.close_all()
-            _resets.release()
-
-    def start() -> None:
-        if _resets.acquire(blocking=False):  # or else it is due, and is sent with what is due
-            threading.Thread(target=send, daemon=True).start()
-
     # Beside the request: how long a mail server takes would tell a stranger who has an account.
-    transaction.on_commit(start)
+    transaction.on_commit(lambda: _start(lambda: deliver(user.pk, RESET, reference), _resets))

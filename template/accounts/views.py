@@ -6,7 +6,9 @@ from axes.utils import reset as unlock
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
-from django.contrib.auth.views import PasswordResetConfirmView, PasswordResetView
+from django.contrib.auth.forms import PasswordResetForm, SetPasswordForm
+from django.contrib.auth.views import PasswordResetConfirmView
+from django.contrib.messages.views import SuccessMessageMixin
 from django.core import signing
 from django.core.cache import cache
 from django.db import IntegrityError
@@ -16,20 +18,23 @@ from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
 from django.views.generic import FormView
 
 from .emails import WELCOME
-from .forms import ResetForm, SignUpForm
+from .forms import SignUpForm
 from .models import User
-from .signup import sign_up
+from .signup import send_reset, sign_up
 
 # How often somebody at one address may sign up, and ask for new passwords, in an hour.
 LIMIT = 20
 # Wrong passwords in an hour after which a login is locked for all addresses.
 LIMIT_FOR_ALL = 50
 
-USELESS = "This link is of no use any more"
+USELESS = {
+    "title": "This link is of no use any more",
+    "lead": "Ask for a new password: its e-mail confirms your address, too.",
+    "button": "",
+}
 
 
 class SignUpView(FormView):
@@ -39,7 +44,7 @@ class SignUpView(FormView):
     success_url = reverse_lazy("home")
 
     def form_valid(self, form: SignUpForm) -> HttpResponse:
-        if too_often(self.request, "sign-up"):
+        if too_often(self.request):
             return too_many(self.request)
         data = form.cleaned_data
         try:
@@ -49,34 +54,22 @@ class SignUpView(FormView):
             form.add_error("email", "A user with that email address already exists.")
             return self.form_invalid(form)
         login(self.request, signup.user, backend="django.contrib.auth.backends.ModelBackend")
+        notify, news = messages.success, f"An e-mail to {signup.user.email} is on its way."
         if signup.delayed:
-            messages.warning(
-                self.request,
-                f"Welcome, {signup.user.name}! Your account is ready. Our mail is held up at the"
-                " moment; your welcome e-mail follows as soon as it flows again.",
-            )
-        else:
-            messages.success(
-                self.request,
-                f"Welcome, {signup.user.name}! An e-mail to {signup.user.email} is on its way.",
-            )
+            notify = messages.warning
+            news = "Our mail is held up; your welcome e-mail follows as soon as it flows again."
+        notify(self.request, f"Welcome, {signup.user.name}! {news}")
         return super().form_valid(form)
 
 
 @never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
 def confirm(request: HttpRequest, token: str) -> HttpResponse:
     """Confirm an address, with a button: programs that look for bad links follow each of them."""
-    user = None
-    with suppress(signing.BadSignature):
+    try:
         email = signing.loads(token, salt=WELCOME, max_age=settings.PASSWORD_RESET_TIMEOUT)
-        user = User.objects.filter(email=email, is_active=True).first()
-    if user is None:
-        context = {
-            "title": USELESS,
-            "lead": "Ask for a new password instead: its e-mail confirms your address, too.",
-        }
-        return render(request, "accounts/form.html", context, status=410)
+        user = User.objects.get(email=email, is_active=True)
+    except (signing.BadSignature, User.DoesNotExist):
+        return render(request, "accounts/form.html", USELESS, status=410)
     if request.method == "POST":
         user.confirm_email()
         messages.success(request, f"{user.email} is confirmed. Thank you.")
@@ -85,43 +78,38 @@ def confirm(request: HttpRequest, token: str) -> HttpResponse:
     return render(request, "accounts/form.html", context)
 
 
-class ResetView(PasswordResetView):
+class ResetView(SuccessMessageMixin, FormView):
     """Sends a link for a new password. The answer is the same whether there is such an account."""
 
-    form_class = ResetForm
+    form_class = PasswordResetForm
     template_name = "accounts/form.html"
     success_url = reverse_lazy("accounts:login")
+    success_message = "If this address has an account, an e-mail with a link is on its way."
     extra_context = {"title": "A new password", "button": "Send me a link"}
 
-    def form_valid(self, form) -> HttpResponse:
-        if too_often(self.request, "reset"):
+    def form_valid(self, form: PasswordResetForm) -> HttpResponse:
+        if too_often(self.request):
             return too_many(self.request)
-        messages.success(
-            self.request,
-            "If there is an account with this address, an e-mail with a link is on its way. Should"
-            " our mail be held up, it comes later.",
-        )
+        for user in form.get_users(form.cleaned_data["email"]):
+            send_reset(user)
         return super().form_valid(form)
 
 
-class NewPasswordView(PasswordResetConfirmView):
+class NewPasswordView(SuccessMessageMixin, PasswordResetConfirmView):
     """Whoever has the link reads the address's mail: it is confirmed, and no longer locked."""
 
     template_name = "accounts/form.html"
     success_url = reverse_lazy("accounts:login")
+    success_message = "Your password is changed. Log in with the new one."
+    extra_context = {"title": "A new password", "button": "Save"}
 
     def get_context_data(self, **context: object) -> dict[str, object]:
-        context = super().get_context_data(**context)
-        if context["validlink"]:
-            return context | {"title": "A new password", "button": "Save"}
-        return context | {"title": USELESS, "lead": "Ask for another one."}
+        return super().get_context_data(**context) | ({} if self.validlink else USELESS)
 
-    def form_valid(self, form) -> HttpResponse:
-        answer = super().form_valid(form)
+    def form_valid(self, form: SetPasswordForm) -> HttpResponse:
         form.user.confirm_email()
         unlock(username=form.user.email)
-        messages.success(self.request, "Your password is changed. Log in with the new one.")
-        return answer
+        return super().form_valid(form)
 
 
 def too_many(request: HttpRequest, *_: object) -> HttpResponse:
@@ -133,14 +121,14 @@ def too_many(request: HttpRequest, *_: object) -> HttpResponse:
     return render(request, "accounts/form.html", context, status=429)
 
 
-def too_often(request: HttpRequest, what: str) -> bool:
-    """Whether this address has done it `LIMIT` times in the last hour.
+def too_often(request: HttpRequest) -> bool:
+    """Whether this address has done so `LIMIT` times in the last hour.
 
     Each process counts for itself, unless CACHES names a cache that they share.
     """
     if settings.DEBUG:
         return False  # everything comes from this machine
-    key = f"{what} {client_address(request)}".replace(" ", "-")
+    key = f"{request.path}-{client_address(request)}"
     cache.add(key, 0, timeout=60 * 60)
     return cache.incr(key) > LIMIT
 

@@ -11,10 +11,10 @@ from django.db import IntegrityError, connection
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.emails import RESET, WELCOME
+from accounts.emails import FOLLOW_UP, RESET, WELCOME
 from accounts.models import User, validate_name
 from accounts.signup import sign_up, user_signed_up
-from outbox.delivery import deliver_due
+from outbox.delivery import State, deliver, deliver_due
 from outbox.models import Email
 from outbox.promises import promise, retry
 
@@ -48,9 +48,110 @@ def wait_until(condition) -> None:
         time.sleep(0.01)
 
 
-def log_in(client, password, address="192.0.2.1") -> int:
-    form = {"username": "ada@example.com", "password": password}
+def log_in(client, password, email="ada@example.com", address="192.0.2.1") -> int:
+    form = {"username": email, "password": password}
     return client.post(reverse("accounts:login"), form, REMOTE_ADDR=address).status_code
+
+
+def test_the_follow_up_is_promised_for_a_day_later():
+    user = sign_up("ada@example.com", "Ada", "difference-engine").user
+
+    follow_up = user.emails.get(kind=FOLLOW_UP)
+    assert abs(follow_up.not_before - timezone.now() - timedelta(days=1)) < timedelta(minutes=1)
+    assert follow_up.sent_at is None
+
+
+def test_a_second_sign_up_promises_nothing(client):
+    client.post(reverse("accounts:signup"), FORM)
+    client.logout()
+
+    client.post(reverse("accounts:signup"), FORM | {"email": "Ada@Example.com"})
+
+    assert Email.objects.filter(kind=WELCOME).count() == 1
+
+
+def test_who_is_logged_in_needs_no_login(client, user):
+    client.force_login(user)
+    assert client.get(reverse("accounts:login")).url == reverse("home")
+
+
+def test_a_login_leads_to_where_it_was_asked_for(client, user):
+    form = {"username": user.email, "password": "difference-engine"}
+    page = client.get(reverse("accounts:login"), {"next": "/admin/"})
+    assert "action" not in re.search(r'<form class="stacked"[^>]*>', page.content.decode())[0]
+    assert client.post(page.wsgi_request.get_full_path(), form).url == "/admin/"
+
+
+def test_staff_create_a_user_who_can_log_in(admin_client, client):
+    admin_client.post(
+        reverse("admin:accounts_user_add"),
+        {
+            "email": "grace@example.com",
+            "name": "Grace",
+            "usable_password": "true",
+            "password1": "nanosecond-wire",
+            "password2": "nanosecond-wire",
+        },
+    )
+    assert client.login(username="grace@example.com", password="nanosecond-wire")
+
+
+def test_an_address_is_confirmed_by_a_button_before_other_mail_goes_there(client, no_backend):
+    page = client.post(reverse("accounts:signup"), FORM, follow=True).content.decode()
+    assert "Until then, you get no other." in page
+    user = User.objects.get()
+    Email.objects.filter(kind=FOLLOW_UP).update(not_before=timezone.now())
+    assert deliver(user.pk, FOLLOW_UP).state is State.HELD
+    assert deliver_due() == 0
+
+    link = link_in(mail.outbox[0])
+    for look in (client.get, client.head):  # as a program does that looks into e-mails
+        assert look(link).status_code == 200
+    assert deliver_due() == 0
+
+    for _ in range(2):
+        page = client.post(link, follow=True).content.decode()
+        assert "ada@example.com is confirmed" in page
+    assert "Until then, you get no other." not in page
+    assert deliver_due() == 1
+
+
+def test_who_forgot_the_password_chooses_another_by_a_link(client, no_backend):
+    client.post(reverse("accounts:signup"), FORM)
+    client.logout()
+    reset = reverse("accounts:reset")
+    known = client.post(reset, {"email": "ADA@example.com"}, follow=True).content.decode()
+    wait_until(lambda: len(mail.outbox) == 2)
+    assert mail.outbox[1].to == ["ada@example.com"]
+    unknown = client.post(reset, {"email": "nobody@example.com"}, follow=True).content.decode()
+    assert "an e-mail with a link is on its way" in known
+    assert re.sub(r"\w{64}", "", known) == re.sub(r"\w{64}", "", unknown)  # but for CSRF tokens
+
+    link = link_in(mail.outbox[1])
+    form = client.get(link, follow=True).redirect_chain[-1][0]
+    passwords = {"new_password1": "analytical-engine", "new_password2": "analytical-engine"}
+    assert "Your password is changed" in client.post(form, passwords, follow=True).content.decode()
+    assert client.login(username="ada@example.com", password="analytical-engine")
+    assert User.objects.get().email_confirmed_at  # who has the link reads the mail
+    page = client.get(link, follow=True).content.decode()
+    assert "of no use any more" in page
+    assert "<button" not in page.partition("<main")[2]
+
+
+def test_a_login_that_is_guessed_at_is_locked(client, user, settings):
+    settings.AXES_ENABLED = True
+    guesses = ["ada@example.com", "ADA@example.com", "Ada@Example.com", "ada@example.com"]
+    assert [log_in(client, "guess", email) for email in guesses] == [200] * 4
+    assert log_in(client, "guess") == 429
+    for page in ("accounts:login", "admin:login"):
+        form = {"username": "aDa@example.com", "password": "difference-engine"}
+        answer = client.post(reverse(page), form, REMOTE_ADDR="192.0.2.1")
+        assert answer.status_code == 429
+        assert "Try again in an hour" in answer.content.decode()
+    assert log_in(client, "difference-engine", address="192.0.2.2") == 302  # its owner, elsewhere
+
+    AccessAttempt.objects.update(attempt_time=timezone.now() - timedelta(minutes=61))
+    assert log_in(client, "difference-engine") == 302
 
 
 def test_a_mail_server_that_is_down_delays_the_welcome_only(client, no_backend, mail_server_down):
@@ -147,7 +248,7 @@ def test_a_link_that_is_old_or_not_ours_confirms_nothing(client, no_backend, set
     settings.PASSWORD_RESET_TIMEOUT = -1
     for answer in (forged, client.post(link)):
         assert answer.status_code == 410
-        assert "Ask for a new password instead" in answer.content.decode()
+        assert "Ask for a new password" in answer.content.decode()
     assert User.objects.get().email_confirmed_at is None
 
 
