@@ -12,7 +12,8 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -49,7 +50,7 @@ def call(request: Callable[[Client], Awaitable[Result]], timeout: float = TIMEOU
     and what the SDK raises for this request.
     """
     address = settings.TEMPORAL_API_OPTIONS["target_host"]
-    future = asyncio.run_coroutine_threadsafe(_request(request), _running_loop())
+    future = on_loop(_request(request))
     try:
         return future.result(timeout)
     except TimeoutError:
@@ -60,6 +61,16 @@ def call(request: Callable[[Client], Awaitable[Result]], timeout: float = TIMEOU
             raise
         why = why_unreachable(error)
         raise ConnectionError(f"Temporal at {address} cannot be reached: {why}.") from None
+
+
+def on_loop(coroutine: Coroutine[Any, Any, Result]) -> Future[Result]:
+    """Let the client's loop run this."""
+    global _loop
+    with _lock:
+        if _loop is None:
+            _loop = asyncio.new_event_loop()
+            threading.Thread(target=_loop.run_forever, name="temporal-client", daemon=True).start()
+    return asyncio.run_coroutine_threadsafe(coroutine, _loop)
 
 
 def start_once(workflow: Callable, input: Any, *, id: str, summary: str) -> bool:
@@ -119,12 +130,3 @@ async def _request(request: Callable[[Client], Awaitable[Result]]) -> Result:
         # Lazy: it connects at the first request, and again after one that could not.
         _client = await Client.connect(**settings.TEMPORAL_API_OPTIONS, lazy=True)
     return await request(_client)
-
-
-def _running_loop() -> asyncio.AbstractEventLoop:
-    global _loop
-    with _lock:
-        if _loop is None:
-            _loop = asyncio.new_event_loop()
-            threading.Thread(target=_loop.run_forever, name="temporal-client", daemon=True).start()
-    return _loop

@@ -51,7 +51,7 @@ def behind_tls(real_temporal: Temporal) -> Iterator[Callable[[ssl.SSLContext], s
 
     yield start
     for server in servers:
-        real_temporal.loop.call_soon_threadsafe(server.close)
+        server.get_loop().call_soon_threadsafe(server.close)
 
 
 @pytest.fixture

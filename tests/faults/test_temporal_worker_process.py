@@ -81,7 +81,7 @@ def mail_server() -> Iterator[HeldServer]:
     server.close()
 
 
-def test_it_waits_for_a_server_and_notices_when_it_goes(start_worker, temporal_loop, tmp_path):
+def test_it_waits_for_a_server_and_notices_when_it_goes(start_worker, tmp_path):
     port = free_port()
     worker = start_worker(f"127.0.0.1:{port}")
     wait_until(lambda: "Waiting for Temporal" in worker.output, "it to say so", timeout=40)
@@ -90,7 +90,7 @@ def test_it_waits_for_a_server_and_notices_when_it_goes(start_worker, temporal_l
     server = start_dev_server(port, tmp_path / "temporal.db")
     try:
         worker.wait_until_ready()
-        asyncio.run_coroutine_threadsafe(connected(port), temporal_loop).result(30)
+        asyncio.run(connected(port))
     finally:
         server.terminate()
         server.wait(10)
