@@ -1,6 +1,5 @@
 """Sending e-mails from workflows, by way of the outbox."""
 
-import asyncio
 import logging
 import time
 from dataclasses import dataclass
@@ -9,12 +8,6 @@ from typing import Any
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
-from temporalio.worker import (
-    ActivityInboundInterceptor,
-    ActivityOutboundInterceptor,
-    ExecuteActivityInput,
-    Interceptor,
-)
 
 from outbox.delivery import State, bring_forward, deliver
 from outbox.smtp import ANSWER_TIMEOUT
@@ -26,8 +19,6 @@ TIMEOUTS: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=ANSWER_TIMEOUT + 120),
     "heartbeat_timeout": timedelta(minutes=1),
 }
-# Seconds between two signs of life.
-BEAT = 15
 # Seconds after which `deliver_emails` begins no other e-mail.
 ENOUGH = 30
 
@@ -49,31 +40,6 @@ def mail_queue(task_queue: str) -> str:
     A worker has threads of its own for it, so that a mail server that hangs holds up nothing else.
     """
     return f"{task_queue}-mail"
-
-
-class Heartbeats(Interceptor):
-    """Lets a worker say that it lives, as long as its activities wait for the mail server."""
-
-    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        return _Heartbeats(next)
-
-
-class _Heartbeats(ActivityInboundInterceptor):
-    def init(self, outbound: ActivityOutboundInterceptor) -> None:
-        self.outbound = outbound
-        super().init(outbound)
-
-    async def execute_activity(self, input: ExecuteActivityInput) -> object:
-        async def beat() -> None:
-            while True:
-                self.outbound.heartbeat()  # `activity.heartbeat` is for the activity's thread
-                await asyncio.sleep(BEAT)
-
-        beating = asyncio.create_task(beat())
-        try:
-            return await self.next.execute_activity(input)
-        finally:
-            beating.cancel()
 
 
 # A cancellation must not come between the mail server's accept and the mark in the outbox, hence

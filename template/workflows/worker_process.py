@@ -12,6 +12,7 @@ import time
 from typing import NoReturn
 
 from django.conf import settings
+from django.core.management import CommandError
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, DescribeTaskQueueRequest
@@ -33,15 +34,11 @@ CONNECT_TIMEOUT = 5.0
 logger = logging.getLogger(__name__)
 
 
-class CannotStart(Exception):
-    """Waiting would not help: the server refuses this client."""
-
-
 async def run() -> None:
     """Wait for Temporal, work until SIGTERM or SIGINT, let running activities end, and return.
 
     A second signal, a second or more after the first, ends the process at once. Raises
-    `CannotStart` if the server refuses this client, `ImproperlyConfigured` if an app declares what
+    `CommandError` if the server refuses this client, `ImproperlyConfigured` if an app declares what
     cannot be used, and what makes a worker fail.
     """
     work = declared()
@@ -93,7 +90,7 @@ async def _start() -> Client:
 async def connect() -> Client:
     """Connect to the server, and wait for one that is not there yet.
 
-    Raises `CannotStart` if the server refuses this client.
+    Raises `CommandError` if the server refuses this client.
     """
     options = settings.TEMPORAL_API_OPTIONS
     where = f"{options['target_host']} (namespace {options['namespace']})"
@@ -113,7 +110,7 @@ async def connect() -> Client:
         except RuntimeError as error:
             reason = why_unreachable(error)
             if is_refused(error):
-                raise CannotStart(f"Temporal at {where} refuses this client: {reason}") from None
+                raise CommandError(f"Temporal at {where} refuses this client: {reason}") from None
         if time.monotonic() - reported >= 60:
             logger.warning("Waiting for Temporal at %s: %s", where, reason)
             reported = time.monotonic()
@@ -127,22 +124,21 @@ async def _beat(client: Client) -> None:
         task_queue=TaskQueue(name=settings.TEMPORAL_TASK_QUEUE),
         task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
     )
-    polling = None
+    polling = False
     while True:
+        seen = False
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 answer = await client.workflow_service.describe_task_queue(request)
+            seen = any(poller.identity == client.identity for poller in answer.pollers)
         except (RPCError, TimeoutError) as error:
             if polling:
                 logger.warning("Temporal does not answer: %s", error or "time-out")
-            polling = False
-        else:
-            seen = any(poller.identity == client.identity for poller in answer.pollers)
-            if seen and polling is False:
-                logger.info("Temporal answers again.")
-            polling = seen or polling
-            if seen:
-                heartbeat.beat()
+        if seen:
+            heartbeat.beat()
+            if not polling:
+                logger.info("Temporal answers, and sees this worker.")
+        polling = seen
         await asyncio.sleep(heartbeat.INTERVAL if polling else 0.2)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.core.management import CommandError
 from free_ports import free_port
 from temporal_mail_servers import HeldServer
 from temporal_processes import connected, process_environment, start_dev_server, wait_until
@@ -19,7 +20,7 @@ from accounts.emails import WELCOME
 from outbox.models import Email
 from workflows.fixtures import Temporal
 from workflows.onboarding.start import start_onboarding
-from workflows.worker_process import CannotStart, connect
+from workflows.worker_process import connect
 
 
 class WorkerProcess:
@@ -147,5 +148,5 @@ def test_a_server_that_refuses_it_is_not_waited_for(monkeypatch):
         raise RuntimeError(REFUSED)
 
     monkeypatch.setattr(Client, "connect", refuse)
-    with pytest.raises(CannotStart, match=r"refuses this client: Request unauthorized\. \(Unauth"):
+    with pytest.raises(CommandError, match=r"refuses this client: Request unauthorized\. \(Unauth"):
         asyncio.run(connect())

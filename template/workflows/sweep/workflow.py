@@ -30,10 +30,7 @@ class SweepWorkflow:
         failure = None
         try:
             await workflow.execute_local_activity(start_missing_workflows, **for_a_minute)
-        except (
-            ActivityError,
-            ApplicationError,
-        ) as error:  # a time-out or a failure
+        except (ActivityError, ApplicationError) as error:  # a time-out or a failure
             failure = error
         sent = 0
         if emails := await workflow.execute_local_activity(find_overdue_emails, **for_a_minute):

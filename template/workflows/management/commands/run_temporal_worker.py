@@ -1,6 +1,6 @@
 import asyncio
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 
 from workflows import worker, worker_process
 
@@ -12,8 +12,5 @@ class Command(BaseCommand):
     )
 
     def handle(self, **options) -> None:
-        try:
-            asyncio.run(worker_process.run())
-        except worker_process.CannotStart as error:
-            raise CommandError(error) from None
+        asyncio.run(worker_process.run())
         worker_process.leave(0)
