@@ -5,7 +5,7 @@
     client.call(lambda temporal: temporal.start_workflow(…))
 
 There is one client in a process, on an event loop in a thread of its own. It is made at the first
-call and not at import, because its threads would not survive the fork of a web server.
+call, because its threads would not survive the fork of a web server.
 """
 
 import asyncio
@@ -45,9 +45,8 @@ _lock = threading.Lock()
 def call(request: Callable[[Client], Awaitable[Result]], timeout: float = TIMEOUT) -> Result:
     """Await ``request(client)`` on the client's loop, and return its result.
 
-    Waits at most ``timeout`` seconds, whatever state the server is in; the SDK alone would wait
-    for 30 seconds for one that accepts a connection and says nothing. Raises one of `UNAVAILABLE`,
-    and what the SDK raises for this request.
+    Waits at most ``timeout`` seconds, which the SDK alone does not if a server says nothing. Raises
+    one of `UNAVAILABLE`, and what the SDK raises for this request.
     """
     address = settings.TEMPORAL_API_OPTIONS["target_host"]
     future = on_loop(_request(request))
@@ -76,8 +75,7 @@ def on_loop(coroutine: Coroutine[Any, Any, Result]) -> Future[Result]:
 def start_once(workflow: Callable, input: Any, *, id: str, summary: str) -> bool:
     """Start a workflow, unless one with this id is running or has ended, and return whether.
 
-    A start that starts nothing is logged, with the id. Call this after the commit: a worker may be
-    faster than the transaction. Raises what `call` does.
+    Call this after the commit: a worker may be faster. Raises what `call` does.
     """
     try:
         call(

@@ -1,10 +1,10 @@
 """How activities run: with connections that work, signs of life, and errors that tell no names."""
 
 import asyncio
-import functools
+import contextlib
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
@@ -36,10 +36,8 @@ logger = logging.getLogger(__name__)
 class ActivityRuns(Interceptor):
     """Lets each activity start and end as a request does: with connections that work.
 
-    Without it, a thread of the pool keeps its connection for ever, and after a restart of the
-    database every retry would meet the same dead one.
-
-    While an activity waits for the mail server, the worker says that it lives.
+    Without that, every retry would meet the same dead one after a restart of the database. While an
+    activity waits for the mail server, the worker says that it lives.
 
     What it fails with is logged: as an error at the 3rd, 10th, 30th, 100th, … attempt, for most
     recover before. Histories get no more than its type, as its text may hold an address or what
@@ -57,7 +55,8 @@ class _Inbound(ActivityInboundInterceptor):
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         if not inspect.iscoroutinefunction(input.fn):
-            input.fn = _with_fresh_connections(input.fn)
+            # In the thread of the pool: connections belong to threads.
+            input.fn = _fresh_connections()(input.fn)
         beating = asyncio.create_task(self._beat())
         try:
             return await self.next.execute_activity(input)
@@ -95,14 +94,10 @@ def _log(error: Exception) -> None:
     )
 
 
-def _with_fresh_connections(function: Callable) -> Callable:
-    @functools.wraps(function)
-    def run(*args: Any) -> Any:
-        # In the thread of the pool: connections belong to threads.
+@contextlib.contextmanager
+def _fresh_connections() -> Iterator[None]:
+    close_old_connections()
+    try:
+        yield
+    finally:
         close_old_connections()
-        try:
-            return function(*args)
-        finally:
-            close_old_connections()
-
-    return run

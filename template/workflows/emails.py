@@ -59,18 +59,14 @@ def send_email(input: EmailInput) -> str:
     delivery = deliver(*promise)
     about = f"The {input.kind} e-mail {input.reference}".rstrip() + f" to user {input.user_id}"
     if delivery.state is State.FAILED:
-        raise ApplicationError(
-            f"{about} was given up, or never promised. The admin shows why.",
-            type="EmailFailed",
-            non_retryable=True,
-        )
+        why = "was given up, or never promised. The admin shows why."
+        raise ApplicationError(f"{about} {why}", type="EmailFailed", non_retryable=True)
     if delivery.state is State.UNKNOWN:
-        raise ApplicationError(
-            f"{about} left, and the mail server never said whether it took it. It is not sent"
-            " again, unless somebody says so in the admin.",
-            type="EmailUnknown",
-            non_retryable=True,
+        why = (
+            "left, and the mail server never said whether it took it. It is not sent again, unless"
         )
+        why += " somebody says so in the admin."
+        raise ApplicationError(f"{about} {why}", type="EmailUnknown", non_retryable=True)
     if delivery.state is State.WAITING:
         raise ApplicationError(
             f"{about} could not be sent yet.",

@@ -88,18 +88,20 @@ def _schedule(schedule_id: str, workflow: str, cron: str) -> Schedule:
 
 
 async def _update(client: Client, schedule_id: str, schedule: Schedule) -> bool:
-    """Change what is declared, and nothing else: a new schedule would not be paused."""
-    changed = False
+    """Write it if it is declared in another way than before. A paused one stays paused."""
+    handle = client.get_schedule_handle(schedule_id)
+    current = (await handle.describe()).schedule
+    comments = [calendar.comment for calendar in current.spec.calendars]
+    if (comments, current.policy) == ([_comment(schedule)], schedule.policy):
+        return False
 
-    async def update(input: ScheduleUpdateInput) -> ScheduleUpdate | None:
-        nonlocal changed
-        current = input.description.schedule
-        comments = [calendar.comment for calendar in current.spec.calendars]
-        declared_as = schedule.spec.cron_expressions[0].partition("# ")[2]
-        changed = comments != [declared_as] or current.policy != schedule.policy
-        current.action, current.spec = schedule.action, schedule.spec
-        current.policy = schedule.policy
-        return ScheduleUpdate(current) if changed else None
+    def update(input: ScheduleUpdateInput) -> ScheduleUpdate:
+        schedule.state = input.description.schedule.state
+        return ScheduleUpdate(schedule)
 
-    await client.get_schedule_handle(schedule_id).update(update)
-    return changed
+    await handle.update(update)
+    return True
+
+
+def _comment(schedule: Schedule) -> str:
+    return schedule.spec.cron_expressions[0].partition("# ")[2]

@@ -24,7 +24,7 @@ from temporalio.worker import Worker
 from config import heartbeat
 
 from . import schedules
-from .connection import is_refused, why_unreachable
+from .connection import REFUSED, why_unreachable
 from .declarations import declared
 from .worker import DRAIN, create_workers
 
@@ -43,7 +43,10 @@ async def run() -> None:
     """
     work = declared()
     schedules.declared()
-    Runtime.set_default(_runtime())
+    # The SDK's log, without a line for each poll that does not reach the server: `_beat` says so.
+    sdk = LogForwardingConfig(logging.getLogger("temporalio.core"))
+    log = LoggingConfig("warn,temporalio_client::retry=error", forwarding=sdk)
+    Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=log)))
     stop = asyncio.Event()
     _stop_on_signals(stop)
     until_stop = asyncio.ensure_future(stop.wait())
@@ -70,16 +73,6 @@ async def run() -> None:
         await _drain(workers)
 
 
-def _runtime() -> Runtime:
-    """The SDK's own runtime, which writes its log to Python's.
-
-    Without a line for each poll that does not reach the server: `_beat` says so once.
-    """
-    sdk = LogForwardingConfig(logging.getLogger("temporalio.core"))
-    log = LoggingConfig("warn,temporalio_client::retry=error", forwarding=sdk)
-    return Runtime(telemetry=TelemetryConfig(logging=log))
-
-
 async def _start() -> Client:
     client = await connect()
     for change in await schedules.sync(client):
@@ -88,10 +81,7 @@ async def _start() -> Client:
 
 
 async def connect() -> Client:
-    """Connect to the server, and wait for one that is not there yet.
-
-    Raises `CommandError` if the server refuses this client.
-    """
+    """Connect to the server, and wait for one that is not there yet; but not if it refuses us."""
     options = settings.TEMPORAL_API_OPTIONS
     where = f"{options['target_host']} (namespace {options['namespace']})"
     reported = -60.0
@@ -109,7 +99,7 @@ async def connect() -> Client:
             reason = f"no answer within {CONNECT_TIMEOUT:.0f} s"
         except RuntimeError as error:
             reason = why_unreachable(error)
-            if is_refused(error):
+            if reason.endswith(REFUSED):
                 raise CommandError(f"Temporal at {where} refuses this client: {reason}") from None
         if time.monotonic() - reported >= 60:
             logger.warning("Waiting for Temporal at %s: %s", where, reason)

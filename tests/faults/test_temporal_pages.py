@@ -29,11 +29,11 @@ def test_the_page_says_that_it_is_not_started(temporal, page_of):
     assert "Not started." in page_of(reverse("workflows:onboarding"))
 
 
-def test_the_page_says_why_it_failed(temporal, workers, user, page_of):
+def test_the_page_says_that_it_failed(temporal, workers, user, page_of):
     user.emails.all().delete()
     start_onboarding(user.pk)
     temporal.wait_until(
-        lambda: "never promised" in page_of(reverse("workflows:onboarding")), "the failure"
+        lambda: "Failed." in page_of(reverse("workflows:onboarding")), "the failure"
     )
 
 
@@ -77,3 +77,8 @@ def test_staff_see_what_is_stuck(real_temporal, transactional_db, client, user, 
     assert "Stuck: category=WorkflowTaskFailed" in page
     assert client.get(overview).status_code == 302  # to the admin's login
     real_temporal.run(real_temporal.handle(workflow_id(user.pk)).terminate())
+
+
+def test_the_list_of_failed_workflows_says_that_temporal_is_down(admin_client):
+    page = admin_client.get(reverse("admin:workflows_failedworkflow_changelist"))
+    assert "does not answer" in page.content.decode()

@@ -1,4 +1,4 @@
-"""The pages of the onboarding, the admin and the start page."""
+"""The page of the onboarding."""
 
 import re
 
@@ -34,8 +34,3 @@ def test_the_page_says_that_temporal_is_down(client, user, page_of):
     assert "promised for" in page  # what the database knows
     skip = client.post(reverse("workflows:skip_wait"), follow=True)
     assert "could not be skipped" in skip.content.decode()
-
-
-def test_the_list_of_failed_workflows_says_that_temporal_is_down(admin_client):
-    page = admin_client.get(reverse("admin:workflows_failedworkflow_changelist"))
-    assert "does not answer" in page.content.decode()
