@@ -1,11 +1,4 @@
-"""What the installed apps declare for Temporal in their configs.
-
-    class InvoicesConfig(AppConfig):
-        workflows = ["invoices.workflow"]
-        activities = ["invoices.activities"]
-
-A module brings everything in it that `@workflow.defn` or `@activity.defn` decorates.
-"""
+"""What the installed apps declare for Temporal in their configs: README.md, "Add a workflow"."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -61,7 +54,7 @@ def start_missing() -> dict[str, Callable[[datetime], None]]:
     }
 
 
-# The SDK has no public way to ask whether something is decorated: here, and in `_activity_name`.
+# The SDK has no public way to ask whether something is decorated.
 def workflow_name(entry: object) -> str | None:
     """Return the name by which Temporal knows a workflow, or None if this is none."""
     definition = isinstance(entry, type) and workflow._Definition.from_class(entry)

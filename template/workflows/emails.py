@@ -12,9 +12,8 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from outbox.delivery import State, bring_forward, deliver
 from outbox.smtp import ANSWER_TIMEOUT
 
-# Of an activity that sends e-mails: a mail server may need ten minutes to answer one. The outbox's
-# claim is longer than that too, so nobody else sends it meanwhile. Its worker counts as dead after
-# one: as long as the claim lasts before the message's end leaves.
+# Of an activity that sends e-mails: a mail server may need ten minutes to answer one, and the
+# outbox's claim is longer too. Its worker counts as dead after one.
 TIMEOUTS: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=ANSWER_TIMEOUT + 120),
     "heartbeat_timeout": timedelta(minutes=1),
@@ -35,23 +34,17 @@ class EmailInput:
 
 
 def mail_queue(task_queue: str) -> str:
-    """The task queue of activities that wait for a mail server.
-
-    A worker has threads of its own for it, so that a mail server that hangs holds up nothing else.
-    """
+    """The task queue of activities that wait for a mail server. It has threads of its own."""
     return f"{task_queue}-mail"
 
 
-# A cancellation must not come between the mail server's accept and the mark in the outbox, hence
-# no_thread_cancel_exception.
-
-
+# no_thread_cancel_exception: a cancellation must not come between the mail server's accept and the
+# mark in the outbox.
 @activity.defn(no_thread_cancel_exception=True)
 def send_email(input: EmailInput) -> str:
     """Send the promised e-mail now, unless it is sent already.
 
-    Run it on `mail_queue`. Fails, to be retried when the outbox says, while the mail server is
-    down; fails for good when the outbox has given up.
+    Run it on `mail_queue`. Fails while the mail server is down, to be retried when the outbox says.
     """
     promise = (input.user_id, input.kind, input.reference)
     # The workflow decides when. The row's own time is for the sweep.
@@ -62,10 +55,7 @@ def send_email(input: EmailInput) -> str:
         why = "was given up, or never promised. The admin shows why."
         raise ApplicationError(f"{about} {why}", type="EmailFailed", non_retryable=True)
     if delivery.state is State.UNKNOWN:
-        why = (
-            "left, and the mail server never said whether it took it. It is not sent again, unless"
-        )
-        why += " somebody says so in the admin."
+        why = "left, and the mail server never said whether it took it. See the admin."
         raise ApplicationError(f"{about} {why}", type="EmailUnknown", non_retryable=True)
     if delivery.state is State.WAITING:
         raise ApplicationError(

@@ -1,10 +1,8 @@
-"""Workflows that failed or are stuck: what Temporal says of them, as rows for the admin.
-
-`look` asks Temporal whenever somebody opens the admin, and once a minute in the sweep.
-"""
+"""Workflows that failed or are stuck: what Temporal says of them, as rows for the admin."""
 
 import json
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 
 from django.db.models import F, Max
 from temporalio.api.common.v1 import WorkflowExecution as Execution
@@ -44,8 +42,9 @@ def look(timeout: float = client.TIMEOUT) -> int:
     # First those that run again: others wait for somebody's decision anyhow.
     names = list(waiting.order_by("-state").values_list("name", flat=True)[:BATCH])
     failed, later, count = client.call(lambda temporal: _ask(temporal, since, names), timeout)
-    alive = {run.id: run.start_time for run in sorted(later, key=_start_time)}
-    last = {run.id: run for run in sorted(failed, key=_start_time)}
+    by_start = attrgetter("start_time")
+    alive = {run.id: run.start_time for run in sorted(later, key=by_start)}
+    last = {run.id: run for run in sorted(failed, key=by_start)}
     for run in last.values():
         if run.id not in alive or alive[run.id] <= run.start_time:
             _record(run)
@@ -98,16 +97,12 @@ async def _ask(
             raise
         # An older server does not say what is stuck.
         failed = [run async for run in temporal.list_workflows(ended, limit=1000)]
-    names += {_name(run) for run in failed[:BATCH]}
-    known = ", ".join(json.dumps(name, ensure_ascii=False) for name in names)
+    all_names = [*names, *(_name(run) for run in failed[:BATCH])]
+    known = ", ".join(json.dumps(name, ensure_ascii=False) for name in all_names)
     alive = 'ExecutionStatus IN ("Running", "Completed")'
     query = f"(WorkflowId IN ({known}) OR TemporalScheduledById IN ({known})) AND {alive}"
     later = [run async for run in temporal.list_workflows(query, limit=1000)] if known else []
     return failed, later, (await temporal.count_workflows('ExecutionStatus = "Running"')).count
-
-
-def _start_time(run: WorkflowExecution) -> datetime:
-    return run.start_time
 
 
 def _name(run: WorkflowExecution) -> str:

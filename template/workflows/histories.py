@@ -13,10 +13,7 @@ from .declarations import declared, workflow_name
 
 
 async def record(temporal: Client, workflow_id: str, name: str) -> Path:
-    """Write the history of the workflow's last run into its app, by that name; return the file.
-
-    Raises `LookupError` if no installed app has such a workflow.
-    """
+    """Write the history of the workflow's last run into its app, by that name; return the file."""
     history = await temporal.get_workflow_handle(workflow_id).fetch_history()
     started = history.events[0].workflow_execution_started_event_attributes
     started.workflow_id = workflow_id  # the server that skips time leaves it out

@@ -26,8 +26,7 @@ class Observation:
 
     # ``running``, ``completed``, ``failed``, ``canceled``, ``terminated`` or ``timed out``.
     status: str
-    # What makes it stick: the same step of its code fails again and again, for example because its
-    # input has another form than the code expects. It goes on once the code is corrected.
+    # What makes it stick: the same step of its code fails again and again.
     problems: list[str]
     # The answer to the query; None if no worker gave one.
     answer: Any = None

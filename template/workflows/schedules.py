@@ -1,10 +1,5 @@
 """Schedules: declared by apps, written to Temporal when a worker starts.
 
-    class InvoicesConfig(AppConfig):
-        schedules = {
-            "invoices": {"workflow": "invoices.workflow.MonthWorkflow", "cron": "0 6 1 * *"}
-        }
-
 What an operator does to a schedule in Temporal's UI, such as pausing it, stays as it is; and so
 does one that an operator has made.
 """

@@ -42,16 +42,11 @@ def skip_wait(request: HttpRequest) -> HttpResponse:
     """Send the follow-up now, by a signal to the workflow."""
     id = workflow_id(get_object_or_404(User, pk=request.user.pk).pk)
     try:
-        client.call(
-            lambda temporal: temporal.get_workflow_handle(id).signal(
-                UserOnboardingWorkflow.skip_wait
-            )
-        )
+        signal = UserOnboardingWorkflow.skip_wait
+        client.call(lambda temporal: temporal.get_workflow_handle(id).signal(signal))
     except client.UNAVAILABLE as error:
         logger.warning("The wait of %s cannot be skipped: %s", id, error)
-        messages.warning(
-            request, "The wait could not be skipped: Temporal does not take it at the moment."
-        )
+        messages.warning(request, "The wait could not be skipped: Temporal does not take it now.")
     else:
         messages.success(request, "The follow-up is on its way.")
     return redirect("workflows:onboarding")

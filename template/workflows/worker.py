@@ -23,7 +23,6 @@ def create_workers(client: Client, declared: Declared, **options: Any) -> list[W
     """Return a worker for workflows and their activities, and one for e-mails.
 
     Each has threads of its own, so that a mail server that hangs holds up no other activity.
-    ``options`` go to the SDK's `Worker`.
     """
     queue = settings.TEMPORAL_TASK_QUEUE
     work = {"workflows": declared.workflows, "activities": declared.activities}
@@ -62,7 +61,5 @@ def _deployment() -> WorkerDeploymentConfig | None:
         ),
         use_worker_versioning=True,
         # Running workflows go on with the new version, which the recorded histories prove safe.
-        # PINNED in a workflow's @workflow.defn keeps it on its version, and that version's workers
-        # must then stay until it ends.
         default_versioning_behavior=VersioningBehavior.AUTO_UPGRADE,
     )

@@ -2,14 +2,11 @@ import asyncio
 
 from django.core.management.base import BaseCommand
 
-from workflows import worker, worker_process
+from workflows import worker_process
 
 
 class Command(BaseCommand):
-    help = (
-        "Run workflows and activities until SIGTERM or Ctrl-C; running activities get"
-        f" {worker.DRAIN.seconds} seconds to end, unless a second signal comes."
-    )
+    help = "Run workflows and activities until SIGTERM or Ctrl-C."
 
     def handle(self, **options) -> None:
         asyncio.run(worker_process.run())
