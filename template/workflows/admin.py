@@ -1,6 +1,3 @@
-from urllib.parse import quote
-
-from django.conf import settings
 from django.contrib import admin
 from django.utils.html import format_html
 
@@ -8,6 +5,7 @@ from outbox.admin import Failed, FailedWorkAdmin
 
 from . import client, failures
 from .models import FailedWorkflow
+from .templatetags.temporal import ui_address
 
 
 @admin.register(FailedWorkflow)
@@ -28,9 +26,5 @@ class FailedWorkflowAdmin(FailedWorkAdmin):
 
     @admin.display(description="In Temporal")
     def history(self, row: FailedWorkflow) -> str:
-        if not settings.TEMPORAL_UI_URL:
-            return ""
-        namespace = settings.TEMPORAL_API_OPTIONS["namespace"]
-        run = f"{quote(row.workflow_id, safe='')}/{row.run_id}"
-        address = f"{settings.TEMPORAL_UI_URL}/namespaces/{namespace}/workflows/{run}"
-        return format_html('<a href="{}">history</a>', address)
+        address = ui_address(row.workflow_id, row.run_id)
+        return format_html('<a href="{}">history</a>', address) if address else ""

@@ -5,14 +5,15 @@
     client.call(lambda temporal: temporal.start_workflow(…))
 
 There is one client in a process, on an event loop in a thread of its own. It is made at the first
-call and not at import, because its threads would not survive the fork of a web server.
+call, because its threads would not survive the fork of a web server.
 """
 
 import asyncio
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -44,12 +45,11 @@ _lock = threading.Lock()
 def call(request: Callable[[Client], Awaitable[Result]], timeout: float = TIMEOUT) -> Result:
     """Await ``request(client)`` on the client's loop, and return its result.
 
-    Waits at most ``timeout`` seconds, whatever state the server is in; the SDK alone would wait
-    for 30 seconds for one that accepts a connection and says nothing. Raises one of `UNAVAILABLE`,
-    and what the SDK raises for this request.
+    Waits at most ``timeout`` seconds, which the SDK alone does not if a server says nothing. Raises
+    one of `UNAVAILABLE`, and what the SDK raises for this request.
     """
     address = settings.TEMPORAL_API_OPTIONS["target_host"]
-    future = asyncio.run_coroutine_threadsafe(_request(request), _running_loop())
+    future = on_loop(_request(request))
     try:
         return future.result(timeout)
     except TimeoutError:
@@ -62,11 +62,20 @@ def call(request: Callable[[Client], Awaitable[Result]], timeout: float = TIMEOU
         raise ConnectionError(f"Temporal at {address} cannot be reached: {why}.") from None
 
 
+def on_loop(coroutine: Coroutine[Any, Any, Result]) -> Future[Result]:
+    """Let the client's loop run this."""
+    global _loop
+    with _lock:
+        if _loop is None:
+            _loop = asyncio.new_event_loop()
+            threading.Thread(target=_loop.run_forever, name="temporal-client", daemon=True).start()
+    return asyncio.run_coroutine_threadsafe(coroutine, _loop)
+
+
 def start_once(workflow: Callable, input: Any, *, id: str, summary: str) -> bool:
     """Start a workflow, unless one with this id is running or has ended, and return whether.
 
-    A start that starts nothing is logged, with the id. Call this after the commit: a worker may be
-    faster than the transaction. Raises what `call` does.
+    Call this after the commit: a worker may be faster. Raises what `call` does.
     """
     try:
         call(
@@ -119,12 +128,3 @@ async def _request(request: Callable[[Client], Awaitable[Result]]) -> Result:
         # Lazy: it connects at the first request, and again after one that could not.
         _client = await Client.connect(**settings.TEMPORAL_API_OPTIONS, lazy=True)
     return await request(_client)
-
-
-def _running_loop() -> asyncio.AbstractEventLoop:
-    global _loop
-    with _lock:
-        if _loop is None:
-            _loop = asyncio.new_event_loop()
-            threading.Thread(target=_loop.run_forever, name="temporal-client", daemon=True).start()
-    return _loop

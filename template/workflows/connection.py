@@ -15,6 +15,8 @@ _ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([1-9][0-9]{0,4})
 
 # How the SDK writes the server's answer into the text of its error.
 _STATUS = re.compile(r'code: (?P<code>\w+), message: "(?P<message>[^"]*)"')
+# The end of what `why_unreachable` says of a server that answers, and does not let us in.
+REFUSED = ("(Unauthenticated)", "(PermissionDenied)")
 _CERTIFICATE = re.compile(r"InvalidCertificate\((\w+)")
 
 
@@ -62,12 +64,6 @@ def why_unreachable(error: RuntimeError) -> str:
     if status := _STATUS.search(str(error)):
         return f"{status['message']} ({status['code']})"
     return str(error).removeprefix("Failed client connect: ")
-
-
-def is_refused(error: RuntimeError) -> bool:
-    """Whether the server answered, and does not let this client in."""
-    status = _STATUS.search(str(error))
-    return status is not None and status["code"] in ("Unauthenticated", "PermissionDenied")
 
 
 def _check(name: str, value: str) -> None:

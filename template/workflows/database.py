@@ -1,11 +1,13 @@
-"""How activities run: with fresh database connections, and with errors that tell no names."""
+"""How activities run: with connections that work, signs of life, and errors that tell no names."""
 
-import functools
+import asyncio
+import contextlib
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
+from django.conf import settings
 from django.db import close_old_connections
 from temporalio import activity
 from temporalio.exceptions import (
@@ -14,9 +16,19 @@ from temporalio.exceptions import (
     CancelledError,
     FailureError,
 )
-from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
+from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ActivityOutboundInterceptor,
+    ExecuteActivityInput,
+    Interceptor,
+)
 
 from config.error_reports import without_passwords
+
+from .emails import mail_queue
+
+# Seconds between two signs of life.
+BEAT = 15
 
 logger = logging.getLogger(__name__)
 
@@ -24,8 +36,8 @@ logger = logging.getLogger(__name__)
 class ActivityRuns(Interceptor):
     """Lets each activity start and end as a request does: with connections that work.
 
-    Without it, a thread of the pool keeps its connection for ever, and after a restart of the
-    database every retry would meet the same dead one.
+    Without that, every retry would meet the same dead one after a restart of the database. While an
+    activity waits for the mail server, the worker says that it lives.
 
     What it fails with is logged: as an error at the 3rd, 10th, 30th, 100th, … attempt, for most
     recover before. Histories get no more than its type, as its text may hold an address or what
@@ -37,9 +49,15 @@ class ActivityRuns(Interceptor):
 
 
 class _Inbound(ActivityInboundInterceptor):
+    def init(self, outbound: ActivityOutboundInterceptor) -> None:
+        self.outbound = outbound
+        super().init(outbound)
+
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         if not inspect.iscoroutinefunction(input.fn):
-            input.fn = _with_fresh_connections(input.fn)
+            # In the thread of the pool: connections belong to threads.
+            input.fn = _fresh_connections()(input.fn)
+        beating = asyncio.create_task(self._beat())
         try:
             return await self.next.execute_activity(input)
         except CancelledError:
@@ -51,6 +69,13 @@ class _Inbound(ActivityInboundInterceptor):
             raise ApplicationError(
                 "The worker's log says more.", type=type(error).__name__
             ) from None
+        finally:
+            beating.cancel()
+
+    async def _beat(self) -> None:
+        while activity.info().task_queue == mail_queue(settings.TEMPORAL_TASK_QUEUE):
+            self.outbound.heartbeat()  # `activity.heartbeat` is for the activity's thread
+            await asyncio.sleep(BEAT)
 
 
 def _log(error: Exception) -> None:
@@ -69,14 +94,10 @@ def _log(error: Exception) -> None:
     )
 
 
-def _with_fresh_connections(function: Callable) -> Callable:
-    @functools.wraps(function)
-    def run(*args: Any) -> Any:
-        # In the thread of the pool: connections belong to threads.
+@contextlib.contextmanager
+def _fresh_connections() -> Iterator[None]:
+    close_old_connections()
+    try:
+        yield
+    finally:
         close_old_connections()
-        try:
-            return function(*args)
-        finally:
-            close_old_connections()
-
-    return run

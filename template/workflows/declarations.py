@@ -1,11 +1,4 @@
-"""What the installed apps declare for Temporal in their configs.
-
-    class InvoicesConfig(AppConfig):
-        workflows = ["invoices.workflow"]
-        activities = ["invoices.activities"]
-
-A module brings everything in it that `@workflow.defn` or `@activity.defn` decorates.
-"""
+"""What the installed apps declare for Temporal in their configs: README.md, "Add a workflow"."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,10 +39,10 @@ def declared() -> Declared:
     Raises `ImproperlyConfigured` that names the app whose declaration is wrong.
     """
     start_missing()
-    return Declared(
-        _collect("workflow", ["workflows"], workflow_name)["workflows"],
-        **_collect("activity", ["activities", "mail_activities"], _activity_name),
-    )
+    workflows = _collect("workflows", "workflow", workflow_name, {})
+    activities = _collect("activities", "activity", _activity_name, {})
+    mails = _collect("mail_activities", "activity", _activity_name, activities)
+    return Declared([*workflows.values()], [*activities.values()], [*mails.values()])
 
 
 def start_missing() -> dict[str, Callable[[datetime], None]]:
@@ -61,7 +54,7 @@ def start_missing() -> dict[str, Callable[[datetime], None]]:
     }
 
 
-# The SDK has no public way to ask whether something is decorated: here, and in `_activity_name`.
+# The SDK has no public way to ask whether something is decorated.
 def workflow_name(entry: object) -> str | None:
     """Return the name by which Temporal knows a workflow, or None if this is none."""
     definition = isinstance(entry, type) and workflow._Definition.from_class(entry)
@@ -82,31 +75,27 @@ def wrong(app: AppConfig, attribute: str, value: object, why: str) -> Improperly
 
 
 def _collect(
-    what: str, attributes: list[str], name_of: Callable[[object], str | None]
-) -> dict[str, list]:
-    found: dict[str, list] = {attribute: [] for attribute in attributes}
-    seen: dict[str, str] = {}
+    attribute: str,
+    what: str,
+    name_of: Callable[[object], str | None],
+    others: dict[str, Any],
+) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     for app in apps.get_app_configs():
-        for attribute in attributes:
-            for path in getattr(app, attribute, []):
-                try:
-                    module = import_module(path)
-                except ModuleNotFoundError as error:
-                    raise wrong(app, attribute, path, str(error)) from error
-                here = [
-                    entry
-                    for entry in vars(module).values()
-                    if getattr(entry, "__module__", None) == path and name_of(entry)
-                ]
-                if not here:
-                    raise wrong(app, attribute, path, f"it has no @{what}.defn")
-                for entry in here:
-                    name = str(name_of(entry))
-                    if name in seen:
-                        why = f"{what} {name} is declared already, in {seen[name]}"
-                        raise wrong(app, attribute, path, why)
-                    seen[name] = path
-                found[attribute] += here
+        for path in getattr(app, attribute, []):
+            try:
+                members = vars(import_module(path)).values()
+            except ModuleNotFoundError as error:
+                raise wrong(app, attribute, path, str(error)) from error
+            here = [entry for entry in members if getattr(entry, "__module__", None) == path]
+            named = [(name, entry) for entry in here if (name := name_of(entry))]
+            if not named:
+                raise wrong(app, attribute, path, f"it has no @{what}.defn")
+            for name, entry in named:
+                if before := found.get(name) or others.get(name):
+                    why = f"{what} {name} is declared already, in {before.__module__}"
+                    raise wrong(app, attribute, path, why)
+                found[name] = entry
     return found
 
 

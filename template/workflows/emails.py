@@ -1,6 +1,5 @@
 """Sending e-mails from workflows, by way of the outbox."""
 
-import asyncio
 import logging
 import time
 from dataclasses import dataclass
@@ -9,25 +8,16 @@ from typing import Any
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
-from temporalio.worker import (
-    ActivityInboundInterceptor,
-    ActivityOutboundInterceptor,
-    ExecuteActivityInput,
-    Interceptor,
-)
 
 from outbox.delivery import State, bring_forward, deliver
 from outbox.smtp import ANSWER_TIMEOUT
 
-# Of an activity that sends e-mails: a mail server may need ten minutes to answer one. The outbox's
-# claim is longer than that too, so nobody else sends it meanwhile. Its worker counts as dead after
-# one: as long as the claim lasts before the message's end leaves.
+# Of an activity that sends e-mails: a mail server may need ten minutes to answer one, and the
+# outbox's claim is longer too. Its worker counts as dead after one.
 TIMEOUTS: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=ANSWER_TIMEOUT + 120),
     "heartbeat_timeout": timedelta(minutes=1),
 }
-# Seconds between two signs of life.
-BEAT = 15
 # Seconds after which `deliver_emails` begins no other e-mail.
 ENOUGH = 30
 
@@ -44,48 +34,17 @@ class EmailInput:
 
 
 def mail_queue(task_queue: str) -> str:
-    """The task queue of activities that wait for a mail server.
-
-    A worker has threads of its own for it, so that a mail server that hangs holds up nothing else.
-    """
+    """The task queue of activities that wait for a mail server. It has threads of its own."""
     return f"{task_queue}-mail"
 
 
-class Heartbeats(Interceptor):
-    """Lets a worker say that it lives, as long as its activities wait for the mail server."""
-
-    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        return _Heartbeats(next)
-
-
-class _Heartbeats(ActivityInboundInterceptor):
-    def init(self, outbound: ActivityOutboundInterceptor) -> None:
-        self.outbound = outbound
-        super().init(outbound)
-
-    async def execute_activity(self, input: ExecuteActivityInput) -> object:
-        async def beat() -> None:
-            while True:
-                self.outbound.heartbeat()  # `activity.heartbeat` is for the activity's thread
-                await asyncio.sleep(BEAT)
-
-        beating = asyncio.create_task(beat())
-        try:
-            return await self.next.execute_activity(input)
-        finally:
-            beating.cancel()
-
-
-# A cancellation must not come between the mail server's accept and the mark in the outbox, hence
-# no_thread_cancel_exception.
-
-
+# no_thread_cancel_exception: a cancellation must not come between the mail server's accept and the
+# mark in the outbox.
 @activity.defn(no_thread_cancel_exception=True)
 def send_email(input: EmailInput) -> str:
     """Send the promised e-mail now, unless it is sent already.
 
-    Run it on `mail_queue`. Fails, to be retried when the outbox says, while the mail server is
-    down; fails for good when the outbox has given up.
+    Run it on `mail_queue`. Fails while the mail server is down, to be retried when the outbox says.
     """
     promise = (input.user_id, input.kind, input.reference)
     # The workflow decides when. The row's own time is for the sweep.
@@ -93,18 +52,11 @@ def send_email(input: EmailInput) -> str:
     delivery = deliver(*promise)
     about = f"The {input.kind} e-mail {input.reference}".rstrip() + f" to user {input.user_id}"
     if delivery.state is State.FAILED:
-        raise ApplicationError(
-            f"{about} was given up, or never promised. The admin shows why.",
-            type="EmailFailed",
-            non_retryable=True,
-        )
+        why = "was given up, or never promised. The admin shows why."
+        raise ApplicationError(f"{about} {why}", type="EmailFailed", non_retryable=True)
     if delivery.state is State.UNKNOWN:
-        raise ApplicationError(
-            f"{about} left, and the mail server never said whether it took it. It is not sent"
-            " again, unless somebody says so in the admin.",
-            type="EmailUnknown",
-            non_retryable=True,
-        )
+        why = "left, and the mail server never said whether it took it. See the admin."
+        raise ApplicationError(f"{about} {why}", type="EmailUnknown", non_retryable=True)
     if delivery.state is State.WAITING:
         raise ApplicationError(
             f"{about} could not be sent yet.",

@@ -1,11 +1,8 @@
-"""Workflows that failed or are stuck: what Temporal says of them, as rows for the admin.
-
-`look` asks Temporal whenever somebody opens the admin, and once a minute in the sweep.
-"""
+"""Workflows that failed or are stuck: what Temporal says of them, as rows for the admin."""
 
 import json
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 
 from django.db.models import F, Max
 from temporalio.api.common.v1 import WorkflowExecution as Execution
@@ -14,7 +11,7 @@ from temporalio.api.workflowservice.v1 import (
     ResetWorkflowExecutionRequest,
     StartWorkflowExecutionRequest,
 )
-from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
 from . import client
@@ -45,8 +42,9 @@ def look(timeout: float = client.TIMEOUT) -> int:
     # First those that run again: others wait for somebody's decision anyhow.
     names = list(waiting.order_by("-state").values_list("name", flat=True)[:BATCH])
     failed, later, count = client.call(lambda temporal: _ask(temporal, since, names), timeout)
-    alive = {run.id: run.start_time for run in sorted(later, key=_start_time)}
-    last = {run.id: run for run in sorted(failed, key=_start_time)}
+    by_start = attrgetter("start_time")
+    alive = {run.id: run.start_time for run in sorted(later, key=by_start)}
+    last = {run.id: run for run in sorted(failed, key=by_start)}
     for run in last.values():
         if run.id not in alive or alive[run.id] <= run.start_time:
             _record(run)
@@ -84,12 +82,8 @@ def run_again(row: FailedWorkflow) -> None:
 def give_up(row: FailedWorkflow) -> None:
     """End a workflow that is stuck. Raises what `client.call` does."""
     if row.how == "stuck":
-        client.call(
-            lambda temporal: temporal.get_workflow_handle(
-                row.workflow_id, run_id=row.run_id
-            ).terminate(reason="Given up in the admin"),
-            TIMEOUT,
-        )
+        why = "Given up in the admin"
+        client.call(lambda temporal: _handle(temporal, row).terminate(reason=why), TIMEOUT)
 
 
 async def _ask(
@@ -103,20 +97,12 @@ async def _ask(
             raise
         # An older server does not say what is stuck.
         failed = [run async for run in temporal.list_workflows(ended, limit=1000)]
-    known = _in([*names, *{_name(run) for run in failed[:BATCH]}])
+    all_names = [*names, *(_name(run) for run in failed[:BATCH])]
+    known = ", ".join(json.dumps(name, ensure_ascii=False) for name in all_names)
     alive = 'ExecutionStatus IN ("Running", "Completed")'
-    query = f"(WorkflowId IN {known} OR TemporalScheduledById IN {known}) AND {alive}"
+    query = f"(WorkflowId IN ({known}) OR TemporalScheduledById IN ({known})) AND {alive}"
     later = [run async for run in temporal.list_workflows(query, limit=1000)] if known else []
     return failed, later, (await temporal.count_workflows('ExecutionStatus = "Running"')).count
-
-
-def _start_time(run: WorkflowExecution) -> datetime:
-    return run.start_time
-
-
-def _in(names: Iterable[str]) -> str:
-    quoted = ", ".join(json.dumps(name, ensure_ascii=False) for name in names)
-    return f"({quoted})" if quoted else ""
 
 
 def _name(run: WorkflowExecution) -> str:
@@ -146,9 +132,12 @@ def _record(run: WorkflowExecution) -> None:
     same.exclude(how=fields["how"]).update(**fields)
 
 
+def _handle(temporal: Client, row: FailedWorkflow) -> WorkflowHandle:
+    return temporal.get_workflow_handle(row.workflow_id, run_id=row.run_id)
+
+
 async def _start(temporal: Client, row: FailedWorkflow) -> None:
-    handle = temporal.get_workflow_handle(row.workflow_id, run_id=row.run_id)
-    first = await anext(handle.fetch_history_events(page_size=1))
+    first = await anext(_handle(temporal, row).fetch_history_events(page_size=1))
     old = first.workflow_execution_started_event_attributes
     await temporal.workflow_service.start_workflow_execution(
         StartWorkflowExecutionRequest(
@@ -161,33 +150,29 @@ async def _start(temporal: Client, row: FailedWorkflow) -> None:
             workflow_type=old.workflow_type,
             task_queue=old.task_queue,
             input=old.input,
-            header=old.header,
             memo=old.memo,
             search_attributes=old.search_attributes,
             retry_policy=old.retry_policy if old.HasField("retry_policy") else None,
             workflow_execution_timeout=old.workflow_execution_timeout,
             workflow_run_timeout=old.workflow_run_timeout,
-            workflow_task_timeout=old.workflow_task_timeout,
             user_metadata=first.user_metadata,
         )
     )
 
 
 async def _reset(temporal: Client, row: FailedWorkflow) -> None:
-    steps = (
-        EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED,
-        EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED,
-    )
-    handle = temporal.get_workflow_handle(row.workflow_id, run_id=row.run_id)
-    events = [event async for event in handle.fetch_history_events() if event.event_type in steps]
-    done = [event for event in events if event.event_type == steps[0]]
+    step = 0
+    async for event in _handle(temporal, row).fetch_history_events():
+        # The last step that was done is done again; if there is none, the first.
+        first = event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED and not step
+        if first or event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+            step = event.event_id
     await temporal.workflow_service.reset_workflow_execution(
         ResetWorkflowExecutionRequest(
             namespace=temporal.namespace,
             workflow_execution=Execution(workflow_id=row.workflow_id, run_id=row.run_id),
             reason="Run again in the admin",
-            # The last step that was done is done again; if there is none, the first.
-            workflow_task_finish_event_id=done[-1].event_id if done else events[0].event_id,
+            workflow_task_finish_event_id=step,
             request_id=row.run_id,
             identity=temporal.identity,
         )

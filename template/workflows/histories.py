@@ -1,8 +1,6 @@
 """Recorded histories of workflows, which the tests replay against the code of today.
 
-A workflow that is running when its code changes goes on with the new code, and finds its way by
-replaying its history. Code that does other steps in another order gets stuck there. So a test
-replays what really happened with every older version of the code.
+README.md, "Change a workflow that is running", says why.
 """
 
 import json
@@ -14,15 +12,8 @@ from temporalio.client import Client, WorkflowHistory
 from .declarations import declared, workflow_name
 
 
-class Undeclared(Exception):
-    """No installed app declares a workflow of this type."""
-
-
 async def record(temporal: Client, workflow_id: str, name: str) -> Path:
-    """Write the history of the workflow's last run into its app, by that name; return the file.
-
-    Raises `Undeclared` if no installed app has such a workflow.
-    """
+    """Write the history of the workflow's last run into its app, by that name; return the file."""
     history = await temporal.get_workflow_handle(workflow_id).fetch_history()
     started = history.events[0].workflow_execution_started_event_attributes
     started.workflow_id = workflow_id  # the server that skips time leaves it out
@@ -39,7 +30,7 @@ def folder(workflow_type: str) -> Path:
             app = apps.get_containing_app_config(entry.__module__)
             assert app  # noqa: S101  (it declares the workflow)
             return Path(app.path) / "tests" / "histories"
-    raise Undeclared(f"No installed app declares the workflow {workflow_type}.")
+    raise LookupError(f"No installed app declares the workflow {workflow_type}.")
 
 
 def _without_machines(history: WorkflowHistory) -> dict:

@@ -2,10 +2,7 @@ from django.db import models
 
 
 class FailedWorkflow(models.Model):
-    """A workflow that failed or is stuck. `workflows.failures` writes the rows.
-
-    Temporal forgets a workflow that has ended, after its namespace's retention time.
-    """
+    """A workflow that failed or is stuck, also once Temporal has forgotten it."""
 
     class State(models.TextChoices):
         # In this order in the admin.

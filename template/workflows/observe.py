@@ -10,8 +10,6 @@ from temporalio.client import (
     Client,
     WorkflowExecution,
     WorkflowExecutionStatus,
-    WorkflowFailureError,
-    WorkflowHandle,
     WorkflowQueryFailedError,
 )
 from temporalio.service import RPCError, RPCStatusCode
@@ -28,11 +26,8 @@ class Observation:
 
     # ``running``, ``completed``, ``failed``, ``canceled``, ``terminated`` or ``timed out``.
     status: str
-    # What makes it stick: the same step of its code fails again and again, for example because its
-    # input has another form than the code expects. It goes on once the code is corrected.
+    # What makes it stick: the same step of its code fails again and again.
     problems: list[str]
-    # Why it failed, if it did.
-    failure: str = ""
     # The answer to the query; None if no worker gave one.
     answer: Any = None
 
@@ -62,22 +57,8 @@ async def _observe(
         raise
     problems = description.search_attributes.get("TemporalReportedProblems", [])
     observation = Observation(status_name(description), [str(problem) for problem in problems])
-    if description.status is WorkflowExecutionStatus.FAILED:
-        observation.failure = await _failure(handle)
-    elif query and description.status is WorkflowExecutionStatus.RUNNING:
+    if query and description.status is WorkflowExecutionStatus.RUNNING:
         with contextlib.suppress(RPCError, TimeoutError, WorkflowQueryFailedError):
             async with asyncio.timeout(QUERY_TIMEOUT):
                 observation.answer = await handle.query(query)
     return observation
-
-
-async def _failure(handle: WorkflowHandle) -> str:
-    try:
-        await handle.result()
-    except WorkflowFailureError as error:
-        # The innermost one says what went wrong; those around it, where.
-        cause: BaseException = error
-        while cause.__cause__:
-            cause = cause.__cause__
-        return str(cause)
-    return ""

@@ -1,8 +1,8 @@
 import logging
+from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
@@ -22,18 +22,15 @@ logger = logging.getLogger(__name__)
 @never_cache
 @login_required
 @require_safe
-def onboarding(request: HttpRequest, user_id: int | None = None) -> HttpResponse:
-    """How far a user's onboarding is, or one's own: by query from Temporal, and from the outbox."""
-    user = _user(request, user_id or request.user.pk)
-    context = {
-        "subject": user,
-        "emails": user.emails.order_by("not_before"),
-        "workflow_id": workflow_id(user.pk),
-    }
+def onboarding(request: HttpRequest) -> HttpResponse:
+    """How far one's own onboarding is: by query from Temporal, and from the outbox."""
+    user = get_object_or_404(User, pk=request.user.pk)
+    id = workflow_id(user.pk)
+    context: dict[str, Any] = {"emails": user.emails.order_by("not_before"), "workflow_id": id}
     try:
-        context["workflow"] = observe(workflow_id(user.pk), UserOnboardingWorkflow.state)
+        context["workflow"] = observe(id, UserOnboardingWorkflow.state)
     except client.UNAVAILABLE as error:
-        logger.warning("The onboarding of user %s cannot be seen: %s", user.pk, error)
+        logger.warning("%s cannot be seen: %s", id, error)
         context["unavailable"] = True
     template = "workflows/_onboarding.html" if HtmxDetails(request) else "workflows/onboarding.html"
     return render(request, template, context)
@@ -41,28 +38,15 @@ def onboarding(request: HttpRequest, user_id: int | None = None) -> HttpResponse
 
 @login_required
 @require_POST
-def skip_wait(request: HttpRequest, user_id: int) -> HttpResponse:
+def skip_wait(request: HttpRequest) -> HttpResponse:
     """Send the follow-up now, by a signal to the workflow."""
-    user = _user(request, user_id, "accounts.change_user")
+    id = workflow_id(get_object_or_404(User, pk=request.user.pk).pk)
     try:
-        client.call(
-            lambda temporal: temporal.get_workflow_handle(workflow_id(user.pk)).signal(
-                UserOnboardingWorkflow.skip_wait
-            )
-        )
+        signal = UserOnboardingWorkflow.skip_wait
+        client.call(lambda temporal: temporal.get_workflow_handle(id).signal(signal))
     except client.UNAVAILABLE as error:
-        logger.warning("The wait of user %s cannot be skipped: %s", user.pk, error)
-        messages.warning(
-            request, "The wait could not be skipped: Temporal does not take it at the moment."
-        )
+        logger.warning("The wait of %s cannot be skipped: %s", id, error)
+        messages.warning(request, "The wait could not be skipped: Temporal does not take it now.")
     else:
         messages.success(request, "The follow-up is on its way.")
-    return redirect("workflows:onboarding", user.pk)
-
-
-def _user(request: HttpRequest, user_id: int | None, *permissions: str) -> User:
-    """Oneself, or for staff with these permissions somebody else."""
-    may = request.user.is_staff and request.user.has_perms(permissions)
-    if user_id != request.user.pk and not may:
-        raise PermissionDenied
-    return get_object_or_404(User, pk=user_id)
+    return redirect("workflows:onboarding")

@@ -7,16 +7,11 @@ from typing import Any
 from django.conf import settings
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
-from temporalio.worker import (
-    Interceptor,
-    PollerBehaviorAutoscaling,
-    Worker,
-    WorkerDeploymentConfig,
-)
+from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
 
 from .database import ActivityRuns
 from .declarations import Declared
-from .emails import Heartbeats, mail_queue
+from .emails import mail_queue
 
 # Activities that run at the same time, and as many more that wait for the mail server.
 THREADS = 16
@@ -28,20 +23,17 @@ def create_workers(client: Client, declared: Declared, **options: Any) -> list[W
     """Return a worker for workflows and their activities, and one for e-mails.
 
     Each has threads of its own, so that a mail server that hangs holds up no other activity.
-    ``options`` go to the SDK's `Worker`.
     """
-    task_queue = settings.TEMPORAL_TASK_QUEUE
-    options["activities"] = declared.activities
-    mail_options = options | {"activities": declared.mail_activities}
+    queue = settings.TEMPORAL_TASK_QUEUE
+    work = {"workflows": declared.workflows, "activities": declared.activities}
+    mails = {"activities": declared.mail_activities}
     return [
-        _worker(client, task_queue, [], workflows=declared.workflows, **options),
-        _worker(client, mail_queue(task_queue), [Heartbeats()], **mail_options),
+        _worker(client, queue, **work, **options),
+        _worker(client, mail_queue(queue), **mails, **options),
     ]
 
 
-def _worker(
-    client: Client, task_queue: str, interceptors: list[Interceptor], **options: Any
-) -> Worker:
+def _worker(client: Client, task_queue: str, **options: Any) -> Worker:
     return Worker(
         client,
         task_queue=task_queue,
@@ -50,7 +42,7 @@ def _worker(
         # By default five polls wait for work, and under load new work waits for them.
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
-        interceptors=[*interceptors, ActivityRuns()],
+        interceptors=[ActivityRuns()],
         # An activity learns with its heartbeat that it is cancelled.
         max_heartbeat_throttle_interval=timedelta(seconds=2),
         graceful_shutdown_timeout=DRAIN,
@@ -69,7 +61,5 @@ def _deployment() -> WorkerDeploymentConfig | None:
         ),
         use_worker_versioning=True,
         # Running workflows go on with the new version, which the recorded histories prove safe.
-        # PINNED in a workflow's @workflow.defn keeps it on its version, and that version's workers
-        # must then stay until it ends.
         default_versioning_behavior=VersioningBehavior.AUTO_UPGRADE,
     )

@@ -12,6 +12,7 @@ import time
 from typing import NoReturn
 
 from django.conf import settings
+from django.core.management import CommandError
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, DescribeTaskQueueRequest
@@ -23,7 +24,7 @@ from temporalio.worker import Worker
 from config import heartbeat
 
 from . import schedules
-from .connection import is_refused, why_unreachable
+from .connection import REFUSED, why_unreachable
 from .declarations import declared
 from .worker import DRAIN, create_workers
 
@@ -33,20 +34,19 @@ CONNECT_TIMEOUT = 5.0
 logger = logging.getLogger(__name__)
 
 
-class CannotStart(Exception):
-    """Waiting would not help: the server refuses this client."""
-
-
 async def run() -> None:
     """Wait for Temporal, work until SIGTERM or SIGINT, let running activities end, and return.
 
     A second signal, a second or more after the first, ends the process at once. Raises
-    `CannotStart` if the server refuses this client, `ImproperlyConfigured` if an app declares what
+    `CommandError` if the server refuses this client, `ImproperlyConfigured` if an app declares what
     cannot be used, and what makes a worker fail.
     """
     work = declared()
     schedules.declared()
-    Runtime.set_default(_runtime())
+    # The SDK's log, without a line for each poll that does not reach the server: `_beat` says so.
+    sdk = LogForwardingConfig(logging.getLogger("temporalio.core"))
+    log = LoggingConfig("warn,temporalio_client::retry=error", forwarding=sdk)
+    Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=log)))
     stop = asyncio.Event()
     _stop_on_signals(stop)
     until_stop = asyncio.ensure_future(stop.wait())
@@ -73,16 +73,6 @@ async def run() -> None:
         await _drain(workers)
 
 
-def _runtime() -> Runtime:
-    """The SDK's own runtime, which writes its log to Python's.
-
-    Without a line for each poll that does not reach the server: `_beat` says so once.
-    """
-    sdk = LogForwardingConfig(logging.getLogger("temporalio.core"))
-    log = LoggingConfig("warn,temporalio_client::retry=error", forwarding=sdk)
-    return Runtime(telemetry=TelemetryConfig(logging=log))
-
-
 async def _start() -> Client:
     client = await connect()
     for change in await schedules.sync(client):
@@ -91,10 +81,7 @@ async def _start() -> Client:
 
 
 async def connect() -> Client:
-    """Connect to the server, and wait for one that is not there yet.
-
-    Raises `CannotStart` if the server refuses this client.
-    """
+    """Connect to the server, and wait for one that is not there yet; but not if it refuses us."""
     options = settings.TEMPORAL_API_OPTIONS
     where = f"{options['target_host']} (namespace {options['namespace']})"
     reported = -60.0
@@ -112,8 +99,8 @@ async def connect() -> Client:
             reason = f"no answer within {CONNECT_TIMEOUT:.0f} s"
         except RuntimeError as error:
             reason = why_unreachable(error)
-            if is_refused(error):
-                raise CannotStart(f"Temporal at {where} refuses this client: {reason}") from None
+            if reason.endswith(REFUSED):
+                raise CommandError(f"Temporal at {where} refuses this client: {reason}") from None
         if time.monotonic() - reported >= 60:
             logger.warning("Waiting for Temporal at %s: %s", where, reason)
             reported = time.monotonic()
@@ -127,22 +114,21 @@ async def _beat(client: Client) -> None:
         task_queue=TaskQueue(name=settings.TEMPORAL_TASK_QUEUE),
         task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
     )
-    polling = None
+    polling = False
     while True:
+        seen = False
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 answer = await client.workflow_service.describe_task_queue(request)
+            seen = any(poller.identity == client.identity for poller in answer.pollers)
         except (RPCError, TimeoutError) as error:
             if polling:
                 logger.warning("Temporal does not answer: %s", error or "time-out")
-            polling = False
-        else:
-            seen = any(poller.identity == client.identity for poller in answer.pollers)
-            if seen and polling is False:
-                logger.info("Temporal answers again.")
-            polling = seen or polling
-            if seen:
-                heartbeat.beat()
+        if seen:
+            heartbeat.beat()
+            if not polling:
+                logger.info("Temporal answers, and sees this worker.")
+        polling = seen
         await asyncio.sleep(heartbeat.INTERVAL if polling else 0.2)
 
 

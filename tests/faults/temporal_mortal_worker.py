@@ -17,10 +17,10 @@ django.setup()
 from temporalio import activity  # noqa: E402
 
 from orders import activities  # noqa: E402
-from workflows import declarations, emails, worker_process  # noqa: E402
+from workflows import database, declarations, emails, worker_process  # noqa: E402
 
 emails.TIMEOUTS["heartbeat_timeout"] = timedelta(seconds=2)
-emails.BEAT = 0.5
+database.BEAT = 0.5
 name = sys.argv[1]
 real = emails.send_email if name == "send_email" else getattr(activities, name)
 

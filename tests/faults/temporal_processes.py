@@ -38,6 +38,25 @@ def start_dev_server(port: int, database: Path) -> subprocess.Popen:
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
+def set_current_version(
+    temporal: Temporal | str, deployment: str, *version: str, **variables: str
+) -> str:
+    """Run the command of the README, "Versions", and return what it says."""
+    if isinstance(temporal, Temporal):
+        temporal = temporal.client.service_client.config.target_host
+    command = [program("temporal"), "worker", "deployment", "set-current-version", "--yes"]
+    # To the CLI, a variable that is set to nothing is set.
+    environment = {name: value for name, value in os.environ.items() if value}
+    environment |= {"TEMPORAL_ADDRESS": temporal, "TEMPORAL_NAMESPACE": "default"}
+    result = subprocess.run(
+        [*command, "--deployment-name", deployment, *version],
+        env=environment | variables,
+        capture_output=True,
+        text=True,
+    )
+    return result.stdout + result.stderr
+
+
 async def connected(port: int) -> Client:
     """A client of a server that has just been started on this port."""
     while True:

@@ -10,6 +10,7 @@ import pytest
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.urls import reverse
+from temporal_processes import wait_until
 from temporalio import activity
 from temporalio.client import Schedule, ScheduleActionStartWorkflow, ScheduleSpec, WorkflowHandle
 from temporalio.common import RetryPolicy
@@ -133,7 +134,7 @@ def test_a_retry_that_goes_on_is_no_failure_and_a_schedule_is_one_row(
     real_temporal.run(schedule.delete())
 
     find = FailedWorkflow.objects.filter(name__in=[f"retried-{key}", f"late-{key}"], state="failed")
-    real_temporal.wait_until(lambda: failures.look() >= 0 and find.count() == 2, "both")
+    wait_until(lambda: failures.look() >= 0 and find.count() == 2, "both")
     assert dict(find.values_list("how", "times")) == {"failed": 1, "timed out": 1}
 
 

@@ -7,6 +7,7 @@ import pytest
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
+from temporal_processes import set_current_version
 from temporalio import activity
 
 from workflows.declarations import declared
@@ -61,28 +62,40 @@ def test_a_start_missing_that_is_not_there_names_its_app(declare):
 
 
 def test_a_version_gets_work_once_it_is_the_current_one(
-    real_temporal, transactional_db, user, settings, capsys
+    real_temporal, transactional_db, user, settings
 ):
     settings.TEMPORAL_DEPLOYMENT_NAME = f"deployment-{uuid.uuid4()}"
     settings.TEMPORAL_BUILD_ID = "abc"
 
-    def set_current() -> str:
-        # The version exists once its first poll has arrived.
+    def set_current(*version: str) -> str:
         assert not user.groups.exists()
-        try:
-            call_command("set_current_temporal_version", "abc")
-        except CommandError:
-            return ""
-        return capsys.readouterr().out
+        return set_current_version(real_temporal, settings.TEMPORAL_DEPLOYMENT_NAME, *version)
 
     with real_temporal.workers():
         start_onboarding(user.pk)
-        said = real_temporal.wait_until(set_current, "the version to be known")
-        with pytest.raises(CommandError, match="'never-deployed' not found"):
-            call_command("set_current_temporal_version", "never-deployed")
-        assert said == f"{settings.TEMPORAL_DEPLOYMENT_NAME}: no version -> abc\n"
+        # The version exists once its first poll has arrived.
+        real_temporal.wait_until(
+            lambda: "Successfully" in set_current("--build-id", "abc"), "the version to be known"
+        )
         real_temporal.wait_until(user.groups.exists, "the work to be done")
         real_temporal.run(real_temporal.handle(workflow_id(user.pk)).terminate())
+
+
+def test_without_versions_again(real_temporal, transactional_db, user, settings):
+    settings.TEMPORAL_DEPLOYMENT_NAME = "shop"
+    settings.TEMPORAL_BUILD_ID = "abc"
+    known = ("shop", "--build-id", "abc")
+    with real_temporal.workers():
+        real_temporal.wait_until(
+            lambda: "Successfully" in set_current_version(real_temporal, *known), "the version"
+        )
+        said = set_current_version(real_temporal, "shop", "--build-id", "never-deployed")
+        assert "not found" in said
+    settings.TEMPORAL_BUILD_ID = ""
+    with real_temporal.workers():
+        start_onboarding(user.pk)
+        assert "Successfully" in set_current_version(real_temporal, "shop", "--unversioned")
+        real_temporal.wait_until(user.groups.exists, "the work to be done")
 
 
 @pytest.mark.parametrize(
@@ -90,11 +103,9 @@ def test_a_version_gets_work_once_it_is_the_current_one(
     [
         ["record_history", "onboarding-1"],
         ["sync_temporal_schedules"],
-        ["set_current_temporal_version"],
     ],
     ids=lambda command: command[0],
 )
-def test_a_command_without_a_server_ends_with_one_line(command, settings):
-    settings.TEMPORAL_BUILD_ID = "abc"
+def test_a_command_without_a_server_ends_with_one_line(command):
     with pytest.raises(CommandError, match=r"cannot be reached: nothing listens there\.$"):
         call_command(*command)

@@ -40,18 +40,19 @@ def test_a_mistake_in_a_workflow_fails_its_test_at_once(
             with pytest.raises(WorkflowFailureError) as raised:
                 wait()
             assert time.monotonic() - start < 5
-            assert "a mistake in the code" in "".join(raised.value.__notes__)
+            assert "a mistake in the code" in str(raised.value.cause)
 
 
-def test_a_test_says_what_holds_a_workflow_up(temporal, transactional_db, user, caplog):
+def test_the_log_says_what_holds_a_workflow_up(temporal, transactional_db, user, caplog):
     @activity.defn(name="process_user")
     def fail(user_id: int) -> None:
         raise RuntimeError("the disk is full")
 
     with temporal.workers(fail):
         start_onboarding(user.pk)
-        with pytest.raises(TimeoutError, match=r"process_user, attempt \d+: The worker's log says"):
+        with pytest.raises(TimeoutError):
             temporal.result(workflow_id(user.pk), timeout=0.3)
+    assert f"process_user of {workflow_id(user.pk)} failed, attempt 1" in caplog.text
     assert "the disk is full" in caplog.text
 
 
@@ -71,11 +72,12 @@ def test_the_clock_of_the_server_keeps_what_was_skipped(temporal):
     assert temporal.now() >= before + timedelta(days=22)
 
 
-def test_a_server_whose_time_stands_still_is_replaced(temporal, transactional_db, user):
-    start_onboarding(user.pk)  # there is no worker
-    temporal.run(temporal.handle(workflow_id(user.pk)).terminate())
-    temporal.tidy_up()
-    temporal.sleep(timedelta(days=1), timeout=2)
+@pytest.mark.parametrize("which", ["one test", "the next"])
+def test_each_test_has_a_server_of_its_own(temporal, transactional_db, user, which):
+    """Whatever an earlier one did to its server's time, and whichever ids it used."""
+    temporal.sleep(timedelta(days=1))
+    assert start_onboarding(404)
+    temporal.run(temporal.handle(workflow_id(404)).terminate())  # without a worker time stops here
 
 
 def replay(history: WorkflowHistory, workflow_class: type) -> None:
@@ -178,7 +180,7 @@ def test_a_history_is_recorded_without_the_names_of_machines(
 
 
 def test_an_unknown_workflow_is_named(temporal, greeted):
-    with pytest.raises(CommandError, match="Temporal knows no workflow nobody-1"):
+    with pytest.raises(CommandError, match=r"^nobody-1: .*not found"):
         call_command("record_history", "nobody-1")
     with pytest.raises(CommandError, match="No installed app declares the workflow Greeting"):
         call_command("record_history", "greeting")

@@ -14,7 +14,7 @@ from orders.activities import NO_DELIVERY
 from orders.models import Order, Product
 from orders.start import start_order, workflow_id
 from orders.tests.test_orders import COMPENSATIONS, STEPS, STOCK, assert_balanced
-from workflows import emails
+from workflows import database, emails
 from workflows.onboarding.start import start_onboarding
 from workflows.onboarding.workflow import UserOnboardingWorkflow
 
@@ -67,7 +67,7 @@ def test_a_worker_killed_with_an_email_is_noticed_soon(
 ):
     """Long before the twelve minutes that a mail server has: here, after two seconds."""
     monkeypatch.setitem(emails.TIMEOUTS, "heartbeat_timeout", timedelta(seconds=2))
-    monkeypatch.setattr(emails, "BEAT", 0.5)
+    monkeypatch.setattr(database, "BEAT", 0.5)
     settings.DATA_DIR, settings.DEBUG = tmp_path, True
     start_onboarding(user.pk)
     process = subprocess.Popen(

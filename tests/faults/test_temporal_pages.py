@@ -18,7 +18,7 @@ def page_of(client, user: User):
 
 
 def test_a_part_of_the_page_is_loaded_again_and_again(client, user, page_of):
-    page = reverse("workflows:onboarding", args=[user.pk])
+    page = reverse("workflows:onboarding")
     assert 'hx-trigger="every 2s"' in page_of(page)
     part = client.get(page, headers={"HX-Request": "true"}).content.decode()
     assert "<html" not in part
@@ -26,14 +26,14 @@ def test_a_part_of_the_page_is_loaded_again_and_again(client, user, page_of):
 
 
 def test_the_page_says_that_it_is_not_started(temporal, page_of):
-    assert "Not started." in page_of(reverse("workflows:my_onboarding"))
+    assert "Not started." in page_of(reverse("workflows:onboarding"))
 
 
-def test_the_page_says_why_it_failed(temporal, workers, user, page_of):
+def test_the_page_says_that_it_failed(temporal, workers, user, page_of):
     user.emails.all().delete()
     start_onboarding(user.pk)
     temporal.wait_until(
-        lambda: "never promised" in page_of(reverse("workflows:my_onboarding")), "the failure"
+        lambda: "Failed." in page_of(reverse("workflows:onboarding")), "the failure"
     )
 
 
@@ -48,7 +48,7 @@ def test_the_start_page_links_to_the_ui_where_there_is_one(client, db, settings)
 
 def test_the_page_says_that_no_worker_answers(real_temporal, transactional_db, user, page_of):
     start_onboarding(user.pk)
-    assert "no worker answers" in page_of(reverse("workflows:my_onboarding"))
+    assert "no worker answers" in page_of(reverse("workflows:onboarding"))
 
 
 def test_staff_see_what_is_stuck(real_temporal, transactional_db, client, user, admin_client):
@@ -72,9 +72,13 @@ def test_staff_see_what_is_stuck(real_temporal, transactional_db, client, user, 
         real_temporal.wait_until(
             lambda: workflow_id(user.pk) in listed(), "it in the list", timeout=30
         )
-    page = admin_client.get(reverse("workflows:onboarding", args=[user.pk])).content.decode()
-    assert "Stuck: category=WorkflowTaskFailed" in page
-
     client.force_login(user)
+    page = client.get(reverse("workflows:onboarding")).content.decode()
+    assert "Stuck: category=WorkflowTaskFailed" in page
     assert client.get(overview).status_code == 302  # to the admin's login
     real_temporal.run(real_temporal.handle(workflow_id(user.pk)).terminate())
+
+
+def test_the_list_of_failed_workflows_says_that_temporal_is_down(admin_client):
+    page = admin_client.get(reverse("admin:workflows_failedworkflow_changelist"))
+    assert "does not answer" in page.content.decode()

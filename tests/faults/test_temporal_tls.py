@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import ssl
 import sys
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from certificates import Authority
-from temporal_processes import process_environment, wait_until
+from temporal_processes import process_environment, set_current_version, wait_until
 from temporalio.service import TLSConfig
 
 from accounts.models import User
@@ -51,7 +52,7 @@ def behind_tls(real_temporal: Temporal) -> Iterator[Callable[[ssl.SSLContext], s
 
     yield start
     for server in servers:
-        real_temporal.loop.call_soon_threadsafe(server.close)
+        server.get_loop().call_soon_threadsafe(server.close)
 
 
 @pytest.fixture
@@ -98,6 +99,10 @@ def test_the_site_and_a_worker_show_and_ask_for_certificates(
     assert "ok" in site.output
     user = User.objects.get()
     wait_until(lambda: user.emails.exclude(sent_at=None).exists(), "the welcome", timeout=30)
+    # Temporal's CLI reads the same variables.
+    current = functools.partial(set_current_version, variables.pop("TEMPORAL_ADDRESS"), "shop")
+    assert "no Worker Deployment found" in current("--build-id", "abc", **variables, **shown)
+    assert "failed connecting" in current("--build-id", "abc", **variables)
 
 
 def test_a_server_of_another_authority_is_not_asked_for_work(

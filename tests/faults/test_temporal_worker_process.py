@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.core.management import CommandError
 from free_ports import free_port
 from temporal_mail_servers import HeldServer
 from temporal_processes import connected, process_environment, start_dev_server, wait_until
@@ -19,7 +20,7 @@ from accounts.emails import WELCOME
 from outbox.models import Email
 from workflows.fixtures import Temporal
 from workflows.onboarding.start import start_onboarding
-from workflows.worker_process import CannotStart, connect
+from workflows.worker_process import connect
 
 
 class WorkerProcess:
@@ -81,7 +82,7 @@ def mail_server() -> Iterator[HeldServer]:
     server.close()
 
 
-def test_it_waits_for_a_server_and_notices_when_it_goes(start_worker, temporal_loop, tmp_path):
+def test_it_waits_for_a_server_and_notices_when_it_goes(start_worker, tmp_path):
     port = free_port()
     worker = start_worker(f"127.0.0.1:{port}")
     wait_until(lambda: "Waiting for Temporal" in worker.output, "it to say so", timeout=40)
@@ -90,7 +91,7 @@ def test_it_waits_for_a_server_and_notices_when_it_goes(start_worker, temporal_l
     server = start_dev_server(port, tmp_path / "temporal.db")
     try:
         worker.wait_until_ready()
-        asyncio.run_coroutine_threadsafe(connected(port), temporal_loop).result(30)
+        asyncio.run(connected(port))
     finally:
         server.terminate()
         server.wait(10)
@@ -147,5 +148,5 @@ def test_a_server_that_refuses_it_is_not_waited_for(monkeypatch):
         raise RuntimeError(REFUSED)
 
     monkeypatch.setattr(Client, "connect", refuse)
-    with pytest.raises(CannotStart, match=r"refuses this client: Request unauthorized\. \(Unauth"):
+    with pytest.raises(CommandError, match=r"refuses this client: Request unauthorized\. \(Unauth"):
         asyncio.run(connect())

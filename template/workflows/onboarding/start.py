@@ -21,10 +21,9 @@ def workflow_id(user_id: int) -> str:
 
 
 def start_onboarding(user_id: int) -> bool:
-    """Start `UserOnboardingWorkflow` for the user, and return whether it was started now.
+    """Start `UserOnboardingWorkflow` for the user, once; return whether it was started now.
 
-    A second start changes nothing, also after the first workflow has ended. Raises within
-    0.8 seconds if Temporal does not take it (see `client.call`).
+    Raises within 0.8 seconds if Temporal does not take it (see `client.call`).
     """
     return client.start_once(
         UserOnboardingWorkflow.run,

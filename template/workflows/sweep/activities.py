@@ -21,10 +21,9 @@ logger = logging.getLogger(__name__)
 
 @activity.defn(no_thread_cancel_exception=True)
 def start_missing_workflows() -> None:
-    """Let each app start the workflows that its rows promise and Temporal does not have yet.
+    """Let each app start what its rows promise and Temporal does not have yet; note what failed.
 
-    An app that fails does not keep the others from it. Fails in the end if one did. Also notes the
-    workflows that failed, before Temporal forgets them.
+    Fails in the end if an app did.
     """
     since = timezone.now() - OVERDUE_AFTER
     failed = []
@@ -39,20 +38,14 @@ def start_missing_workflows() -> None:
     except Exception:
         logger.exception("What failed could not be noted.")
     if failed:
-        raise ApplicationError(
-            f"Missing workflows could not be started: {', '.join(failed)}. The worker's log says"
-            " why.",
-            type="StartMissingFailed",
-            non_retryable=True,  # the next sweep is the retry
-        )
+        what = f"Missing workflows could not be started: {', '.join(failed)}. See the worker's log."
+        # The next sweep is the retry.
+        raise ApplicationError(what, type="StartMissingFailed", non_retryable=True)
 
 
 @activity.defn(no_thread_cancel_exception=True)
 def find_overdue_emails() -> list[EmailInput]:
-    """Return e-mails that are due for a while, the longest first.
-
-    Without those that their own apps send in bulk.
-    """
+    """Return e-mails that are due for a while, without those that their apps send in bulk."""
     overdue = due().filter(not_before__lte=timezone.now() - OVERDUE_AFTER)
     promises = overdue.exclude(kind__in=kinds.bulk()).values_list("user_id", "kind", "reference")
     return [EmailInput(*promise) for promise in promises[:500]]

@@ -16,8 +16,8 @@ with workflow.unsafe.imports_passed_through():
 class SweepWorkflow:
     """Start the workflows that Temporal missed while it was down, and send overdue e-mails.
 
-    Returns the number of e-mails that it sent itself, as far as a slow mail server has said so
-    within a minute. Fails after all of that if some workflow could not be started.
+    Returns how many e-mails it sent itself within a minute. Fails after all of that if some
+    workflow could not be started.
     """
 
     @workflow.run
@@ -30,10 +30,7 @@ class SweepWorkflow:
         failure = None
         try:
             await workflow.execute_local_activity(start_missing_workflows, **for_a_minute)
-        except (
-            ActivityError,
-            ApplicationError,
-        ) as error:  # a time-out or a failure
+        except (ActivityError, ApplicationError) as error:  # a time-out or a failure
             failure = error
         sent = 0
         if emails := await workflow.execute_local_activity(find_overdue_emails, **for_a_minute):

@@ -1,3 +1,5 @@
+from urllib.parse import quote
+
 from django import template
 from django.conf import settings
 from django.template import Context
@@ -5,14 +7,16 @@ from django.template import Context
 register = template.Library()
 
 
-@register.simple_tag(takes_context=True)
-def temporal_ui(context: Context, workflow_id: str = "") -> str:
-    """The address in Temporal's UI of the workflows, or of one of them.
-
-    "" if there is no UI, and in production for everybody who is not staff.
-    """
-    if not settings.TEMPORAL_UI_URL or not (settings.DEBUG or context["user"].is_staff):
+def ui_address(*ids: str) -> str:
+    """The address in Temporal's UI of the workflows, of one, or of one of its runs; "" without."""
+    if not settings.TEMPORAL_UI_URL:
         return ""
     namespace = settings.TEMPORAL_API_OPTIONS["namespace"]
-    address = f"{settings.TEMPORAL_UI_URL}/namespaces/{namespace}/workflows"
-    return f"{address}/{workflow_id}" if workflow_id else address
+    parts = [settings.TEMPORAL_UI_URL, "namespaces", namespace, "workflows"]
+    return "/".join([*parts, *(quote(id, safe="") for id in ids)])
+
+
+@register.simple_tag(takes_context=True)
+def temporal_ui(context: Context, *ids: str) -> str:
+    """The same; in production only for staff."""
+    return ui_address(*ids) if settings.DEBUG or context["user"].is_staff else ""

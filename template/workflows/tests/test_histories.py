@@ -1,7 +1,6 @@
 """Workflows that are running can go on with the code of today.
 
-If `test_the_code_of_today_replays` fails after your change, workflows that are running now would
-get stuck with it. Keep the old way for them with `workflow.patched`: see README.md.
+If not, keep the old way for them with `workflow.patched`: see README.md.
 """
 
 import asyncio

@@ -11,8 +11,7 @@ TEMPORAL_API_OPTIONS = connect_options(f"127.0.0.1:{port('TEMPORAL_PORT', 7233)}
 # Workers take their work from this queue, and e-mails from another that is named after it.
 TEMPORAL_TASK_QUEUE = text("TEMPORAL_TASK_QUEUE", f"{PROJECT_NAME}-tasks")
 
-# Worker versioning, off unless there is a build id: README.md, "Deploy". Temporal's own controller
-# for Kubernetes sets these variables too.
+# Worker versioning. Temporal's own controller for Kubernetes sets these variables too.
 TEMPORAL_DEPLOYMENT_NAME = text("TEMPORAL_DEPLOYMENT_NAME", PROJECT_NAME)
 TEMPORAL_BUILD_ID = text("TEMPORAL_WORKER_BUILD_ID")
 if TEMPORAL_BUILD_ID and "." in TEMPORAL_DEPLOYMENT_NAME:

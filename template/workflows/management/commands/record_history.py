@@ -1,16 +1,12 @@
 import os
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from temporalio.service import RPCError, RPCStatusCode
 
 from workflows import client, histories
 
 
 class Command(BaseCommand):
-    help = (
-        "Record the history of a workflow, so that the tests replay it against every later"
-        " version of its code. Do so before you change the code."
-    )
+    help = "Record a workflow's history. The tests replay it against later versions of its code."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("workflow_id", help="for example onboarding-42")
@@ -22,10 +18,6 @@ class Command(BaseCommand):
                 lambda temporal: histories.record(temporal, workflow_id, name or workflow_id),
                 timeout=30,
             )
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                raise CommandError(f"Temporal knows no workflow {workflow_id}.") from None
-            raise CommandError(str(error)) from None
-        except (histories.Undeclared, *client.UNAVAILABLE) as error:
-            raise CommandError(str(error)) from None
+        except (LookupError, *client.UNAVAILABLE) as error:
+            raise CommandError(f"{workflow_id}: {error}") from None
         self.stdout.write(f"Recorded {os.path.relpath(file)}")

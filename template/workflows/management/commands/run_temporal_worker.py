@@ -1,19 +1,13 @@
 import asyncio
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 
-from workflows import worker, worker_process
+from workflows import worker_process
 
 
 class Command(BaseCommand):
-    help = (
-        "Run workflows and activities until SIGTERM or Ctrl-C; running activities get"
-        f" {worker.DRAIN.seconds} seconds to end, unless a second signal comes."
-    )
+    help = "Run workflows and activities until SIGTERM or Ctrl-C."
 
     def handle(self, **options) -> None:
-        try:
-            asyncio.run(worker_process.run())
-        except worker_process.CannotStart as error:
-            raise CommandError(error) from None
+        asyncio.run(worker_process.run())
         worker_process.leave(0)
