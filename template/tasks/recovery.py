@@ -176,9 +176,7 @@ def _has_ended(place: str) -> bool:
     return True
 
 
-def restore(
-    connection: Any, place: str, keep: Iterable[bytes] = (), dead: bool = False
-) -> int:
+def restore(connection: Any, place: str, keep: Iterable[bytes] = (), dead: bool = False) -> int:
     """Put the messages of a place back to their queues, but for the tags to keep; return how many.
 
     If its worker is dead, those that were in the hands of too many dead workers are put aside.

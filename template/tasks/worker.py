@@ -7,12 +7,7 @@ import threading
 from typing import Any
 
 from celery.app.utils import Settings
-from celery.signals import (
-    celeryd_init,
-    heartbeat_sent,
-    worker_shutdown,
-    worker_shutting_down,
-)
+from celery.signals import celeryd_init, heartbeat_sent, worker_shutdown, worker_shutting_down
 
 from config import heartbeat
 

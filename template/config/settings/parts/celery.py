@@ -1,7 +1,6 @@
 """Celery's settings. `config.settings` runs this file in its own scope, after `base.py`.
 
-Each value was chosen; the reason stands beside it. All names and defaults:
-https://docs.celeryq.dev/en/stable/userguide/configuration.html
+All names and defaults: https://docs.celeryq.dev/en/stable/userguide/configuration.html
 """
 
 from urllib.parse import parse_qsl, urlsplit
@@ -15,7 +14,6 @@ INSTALLED_APPS += ["django_celery_beat"]
 
 FLOWER_PORT = port("FLOWER_PORT", 5555)
 FLOWER_URL = forwarding.address(FLOWER_PORT)
-# The names that Flower answers to.
 FLOWER_ALLOWED_HOSTS = [".localhost", "127.0.0.1", "[::1]", forwarding.host(FLOWER_PORT)]
 FLOWER_ALLOWED_HOSTS += texts("FLOWER_ALLOWED_HOSTS")
 
@@ -45,13 +43,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 7 * 24 * 60 * 60,
 }
 # A worker, on the other hand, waits for Redis for as long as it takes.
-CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
-
-
-# Celery itself reads it, and says less of a mistake.
-if text("CELERY_WORKER_CONCURRENCY") != "auto":
-    number("CELERY_WORKER_CONCURRENCY", 1)
 
 
 # Queues
@@ -67,16 +59,11 @@ CELERY_TASK_QUEUES = [
 CELERY_BROKER_TRANSPORT_OPTIONS["queue_order_strategy"] = "priority"
 
 
-# Messages
-
-# Pickle would run whatever somebody writes into Redis.
-CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"
-CELERY_ACCEPT_CONTENT = ["json"]
-CELERY_TIMEZONE = TIME_ZONE
-
-
 # Running tasks
 
+# Celery itself reads it, and says less of a mistake.
+if text("CELERY_WORKER_CONCURRENCY") != "auto":
+    number("CELERY_WORKER_CONCURRENCY", 1)
 # Acknowledge a task when it is done, so that one whose worker dies runs again. Every task
 # must therefore be safe to run twice.
 CELERY_TASK_ACKS_LATE = True
@@ -91,10 +78,9 @@ CELERY_TASK_SOFT_TIME_LIMIT = 90
 CELERY_TASK_TIME_LIMIT = 110
 # Take no more messages than can run now; one that waits behind a long task is of use elsewhere.
 CELERY_WORKER_DISABLE_PREFETCH = True
-CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 
 
-# Results and events
+# Results
 
 # Storing every result halves the throughput, so a task whose result is read asks for it:
 # `@shared_task(ignore_result=False)`.
@@ -105,8 +91,6 @@ CELERY_RESULT_EXPIRES = 60 * 60  # seconds
 CELERY_REDIS_SOCKET_CONNECT_TIMEOUT = 0.25
 CELERY_REDIS_SOCKET_TIMEOUT = 0.4
 CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {"retry_policy": {"max_retries": 0}, **prefix}
-# Flower switches events on in the workers while it runs; without Flower nobody reads them.
-CELERY_WORKER_SEND_TASK_EVENTS = False
 
 
 # Periodic tasks
@@ -114,3 +98,4 @@ CELERY_WORKER_SEND_TASK_EVENTS = False
 # The schedule is in the database, editable in the admin; `tasks/schedule.py` says how it starts.
 CELERY_BEAT_SCHEDULER = "tasks.beat:Scheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5  # seconds until an edit counts
+CELERY_TIMEZONE = TIME_ZONE
