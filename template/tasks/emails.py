@@ -48,8 +48,7 @@ def hand_over(user: User, **kwargs: object) -> bool:
 def send_welcome_email(self: Task, user_id: int) -> str:
     """Send the welcome e-mail, once. Tries again with a growing delay while the mail server fails.
 
-    After five retries, some ten minutes, `send_due_emails` goes on trying; and at once if the mail
-    server did not answer, for then the second copy is late on purpose.
+    After five retries, and where it is to be late on purpose, `send_due_emails` goes on trying.
     """
     delivery = deliver(user_id, WELCOME)
     if delivery.state is not State.WAITING:

@@ -171,8 +171,7 @@ def wait_until(condition: Callable[[], object], what: str, timeout: float = 30) 
 
 def free_port() -> int:
     """A port that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+    with socket.create_server(("127.0.0.1", 0)) as probe:
         return probe.getsockname()[1]
 
 
