@@ -7,6 +7,7 @@ class TasksConfig(AppConfig):
 
     name = "tasks"
     start_page_template = "tasks/start_page.html"
+    flower_url = settings.FLOWER_URL
     health_checks = {"redis": "config.celery.check_redis"}
     work = {"tasks.failedtask": "tasks.failures.work"}
     schedules = {
@@ -23,11 +24,6 @@ class TasksConfig(AppConfig):
         },
         "Clean up": {"task": "tasks.cleanup.clean_up", "cron": "0 4 * * *"},
     }
-
-    @property
-    def flower_url(self) -> str:
-        """Where a browser finds Flower in development."""
-        return settings.FLOWER_URL
 
     def ready(self) -> None:
         # Whatever has tasks or listens to signals, so that every process knows it.

@@ -1,10 +1,7 @@
-"""A periodic task: what nobody needs any more goes, every night."""
-
 from datetime import timedelta
-from importlib import import_module
 
 from celery import shared_task
-from django.conf import settings
+from django.core.management import call_command
 from django.utils import timezone
 
 from .models import FailedTask
@@ -17,7 +14,6 @@ KEEP = timedelta(days=90)
 def clean_up() -> None:
     """Delete the sessions that have expired, which Django leaves in the database, and the records
     of failed tasks with which nothing is left to do."""
-    engine = import_module(settings.SESSION_ENGINE)
-    engine.SessionStore.clear_expired()
+    call_command("clearsessions")
     old = FailedTask.objects.filter(last_failed_at__lt=timezone.now() - KEEP)
     old.exclude(state=FailedTask.State.FAILED).delete()

@@ -1,8 +1,6 @@
 """The e-mails that were promised: the welcome at once, the rest when it is due.
 
 The outbox keeps each mail single, so these tasks may run twice, overtake each other and be lost.
-What sends e-mails is on the queue `mail`: a mail server may take ten minutes to answer, and other
-tasks do not wait for it.
 """
 
 import logging
@@ -24,8 +22,6 @@ from outbox.smtp import ANSWER_TIMEOUT
 SENDING = ANSWER_TIMEOUT + 120
 # Seconds after which an e-mail that waits is left to `send_due_emails`.
 LONGEST_DELAY = 600
-# How many due e-mails one look hands out.
-BATCH = 1000
 
 logger = logging.getLogger(__name__)
 
@@ -52,8 +48,7 @@ def hand_over(user: User, **kwargs: object) -> bool:
 def send_welcome_email(self: Task, user_id: int) -> str:
     """Send the welcome e-mail, once. Tries again with a growing delay while the mail server fails.
 
-    After five retries, some ten minutes, `send_due_emails` goes on trying; and at once if the mail
-    server did not answer, for then the second copy is late on purpose.
+    After five retries, and where it is to be late on purpose, `send_due_emails` goes on trying.
     """
     delivery = deliver(user_id, WELCOME)
     if delivery.state is not State.WAITING:
@@ -69,11 +64,10 @@ def send_welcome_email(self: Task, user_id: int) -> str:
 def send_due_emails() -> int:
     """Hand out every e-mail that is due, and return how many.
 
-    Follow-ups after a day, and whatever was missed: Redis was down at a sign-up, a worker died,
-    or the mail server was away for long. Beat calls it every minute.
+    Follow-ups after a day, and whatever was missed. Beat calls it every minute.
     """
     single = due().exclude(kind__in=kinds.bulk())
-    promises = list(single.values_list("user_id", "kind", "reference")[:BATCH])
+    promises = list(single.values_list("user_id", "kind", "reference")[:1000])
     for promise in promises:
         # What is not begun in a minute is handed out again then, so it must not pile up.
         send_email.apply_async(promise, expires=60)

@@ -2,11 +2,9 @@
 
 A database that is down makes many tasks fail, and could not note that. So a worker leaves a note in
 a Redis list, and `collect` makes rows of the notes: once a minute, and whenever somebody looks.
-`tasks.recovery` leaves one of each task that ended its workers.
 """
 
 import hashlib
-import json
 import logging
 import time
 from collections.abc import Iterator
@@ -23,7 +21,7 @@ from django.db.models import F
 from kombu import Message
 from kombu.exceptions import OperationalError
 from kombu.transport.redis import GlobalKeyPrefixMixin
-from kombu.utils import json as kombu_json
+from kombu.utils import json
 from redis.exceptions import LockError, RedisError
 
 from config.error_reports import without_passwords
@@ -37,8 +35,7 @@ AGAIN = "failed_task"
 # What is raised if Redis does not answer.
 UNAVAILABLE = (OperationalError, RedisError)
 
-# Kombu puts `CELERY_KEY_PREFIX` before the keys of the commands that it uses itself. These are used
-# here and by `tasks.recovery`, too.
+# Kombu puts `CELERY_KEY_PREFIX` before keys only in commands that it uses itself. These are ours.
 GlobalKeyPrefixMixin.PREFIXED_SIMPLE_COMMANDS += ["HKEYS", "LRANGE", "LREM"]
 GlobalKeyPrefixMixin.PREFIXED_COMPLEX_COMMANDS["EXISTS"] = {"args_start": 0, "args_end": None}
 
@@ -57,7 +54,7 @@ def note_failure(
     if not sender.request.is_eager:
         error = f"{type(exception).__name__}: {exception}"
         note = _note(sender.name, task_id, sender.request.delivery_info, error)
-        _leave(note | {"args": kombu_json.dumps(args), "kwargs": kombu_json.dumps(kwargs)})
+        _leave(note | {"args": json.dumps(args), "kwargs": json.dumps(kwargs)})
 
 
 @signals.task_unknown.connect
@@ -78,7 +75,7 @@ def note_of(message: Message, error: str) -> dict[str, Any]:
     with suppress(Exception):
         args, kwargs, _ = message.decode()
         if isinstance(args, list):
-            note |= {"args": kombu_json.dumps(args), "kwargs": kombu_json.dumps(kwargs)}
+            note |= {"args": json.dumps(args), "kwargs": json.dumps(kwargs)}
     return note
 
 
@@ -123,7 +120,7 @@ def run_again(row: FailedTask) -> None:
     if not row.args:
         raise Refused("its message could not be read.")
     current_app.loader.import_default_modules()  # the task's own options
-    task = current_app.signature(row.task, kombu_json.loads(row.args), kombu_json.loads(row.kwargs))
+    task = current_app.signature(row.task, json.loads(row.args), json.loads(row.kwargs))
     queue = {"queue": row.queue} if row.queue in current_app.amqp.queues else {}
     try:
         task.apply_async(headers={AGAIN: row.pk}, **queue)
@@ -167,26 +164,26 @@ def _record(note: dict) -> None:
         again = FailedTask.objects.filter(pk=note["succeeded"], last_failed_at__lte=at)
         again.update(state=FailedTask.State.SUCCEEDED)
         return
-    note |= {name: _plain(note[name]) for name in ("task", "id", "args", "kwargs", "queue")}
-    note |= {name: note[name][:255] for name in ("task", "id", "queue")}
-    what = [note["task"], note["args"] or note["id"], note["kwargs"]]
+    # A database takes neither zeros nor halves of characters.
+    texts = {
+        name: note[name].replace("\0", "").encode(errors="replace").decode()
+        for name in ("task", "id", "args", "kwargs", "queue", "error")
+    }
     last = {
-        "queue": note["queue"],
-        "error": _plain(without_passwords(note["error"]))[:500],
+        "task": texts["task"][:255],
+        "args": texts["args"],
+        "kwargs": texts["kwargs"],
+        "queue": texts["queue"][:255],
+        "error": without_passwords(texts["error"])[:500],
         "last_failed_at": at,
-        "last_id": note["id"],
+        "last_id": texts["id"][:255],
         "state": FailedTask.State.FAILED,
     }
+    what = [last["task"], last["args"] or last["last_id"], last["kwargs"]]
     key = hashlib.sha256("\n".join(what).encode()).hexdigest()
     rows = FailedTask.objects.filter(key=key)
-    if not rows.exclude(last_id=note["id"]).update(times=F("times") + 1, **last):
-        first = {name: note[name] for name in ("task", "args", "kwargs")} | {"first_failed_at": at}
-        rows.get_or_create(key=key, defaults=first | last)
-
-
-def _plain(text: str) -> str:
-    # A database takes neither zeros nor halves of characters.
-    return text.replace("\0", "").encode(errors="replace").decode()
+    if not rows.exclude(last_id=last["last_id"]).update(times=F("times") + 1, **last):
+        rows.get_or_create(key=key, defaults=last | {"first_failed_at": at})
 
 
 @contextmanager

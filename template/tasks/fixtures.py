@@ -1,8 +1,6 @@
 """Fixtures for tests of tasks, in any app: README.md, "Test your tasks".
 
-Without them, tasks are published to an address where nobody listens. With one of them, this test's
-tasks run at once, or go to a Redis of the test's own on a free port. Celery's processes use the
-test database, and keep everything else, such as e-mails, in the test's temporary folder.
+Celery's processes use the test database, and keep everything else in the test's temporary folder.
 """
 
 import contextlib
@@ -61,14 +59,9 @@ class Process(subprocess.Popen):
 
     def __init__(self, command: list[str], log: Path, env: dict[str, str] | None = None) -> None:
         self.log = log
-        with log.open("wb") as output:
+        with log.open("wb") as out:
             super().__init__(
-                command,
-                cwd=settings.BASE_DIR,
-                env=env,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
+                command, cwd=settings.BASE_DIR, env=env, stdout=out, stderr=out, process_group=0
             )
 
     @property
@@ -77,11 +70,7 @@ class Process(subprocess.Popen):
 
     def wait_for(self, text: str) -> None:
         """Wait until the program has said this."""
-        try:
-            wait_until(lambda: text in self.output, text)
-        except AssertionError as error:
-            error.add_note(self.output)
-            raise
+        wait_until(lambda: text in self.output, text)
 
     def stop(self, signum: int = signal.SIGTERM) -> int:
         """Send a signal, wait for the end and return the exit code."""
@@ -93,6 +82,7 @@ class Process(subprocess.Popen):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self.wait()
+        print(self.output)  # pytest shows it if the test failed
 
 
 class RedisServer:
@@ -115,9 +105,7 @@ class RedisServer:
 @pytest.fixture
 def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
     """A Redis; nobody publishes to it before `broker(redis_server.url)`."""
-    folder = tmp_path / "redis"
-    folder.mkdir()
-    server = RedisServer(folder)
+    server = RedisServer(tmp_path)
     yield server
     server.client.close()
     server.process.end()
@@ -161,16 +149,12 @@ class CeleryCommand:
 
 @pytest.fixture
 def celery(
-    redis_server: RedisServer,
-    broker: Callable,
-    transactional_db: None,
-    tmp_path: Path,
-    request: pytest.FixtureRequest,
+    redis_server: RedisServer, broker: Callable, transactional_db: None, tmp_path: Path, settings
 ) -> Iterator[CeleryCommand]:
     """Starts Celery's processes; this process publishes to the same Redis."""
     broker(redis_server.url)
     # What a worker writes for users is there for the test, too.
-    request.getfixturevalue("settings").MEDIA_ROOT = tmp_path / "media"
+    settings.MEDIA_ROOT = tmp_path / "media"
     command = CeleryCommand(tmp_path, redis_server.url)
     yield command
     for process in command.processes:
@@ -187,8 +171,7 @@ def wait_until(condition: Callable[[], object], what: str, timeout: float = 30) 
 
 def free_port() -> int:
     """A port that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+    with socket.create_server(("127.0.0.1", 0)) as probe:
         return probe.getsockname()[1]
 
 

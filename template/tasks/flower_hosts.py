@@ -1,7 +1,6 @@
-"""Flower for this machine only: it has no login, and shows the arguments of every task.
+"""Flower for this machine only, for it has no login: on loopback, and under its own names.
 
-It listens on loopback. A page of some other site can still reach it from a browser on this machine,
-under a name of that site's that leads here ("DNS rebinding"): so it answers to its own names only.
+A page of another site can reach loopback by a name of that site's that leads here (DNS rebinding).
 """
 
 import logging

@@ -1,13 +1,10 @@
 """Gives the tasks of a killed worker back to their queues.
 
-Redis does not know when a consumer is gone. Kombu keeps all messages that are handed out and not
-acknowledged in one place, and puts back those that have been there for longer than the
-"visibility timeout", an hour by default: longer than any task, for it would run twice otherwise.
-
-Here each worker process has a place of its own. What lies in the place of a dead worker, any other
-worker puts back. On the same machine it knows at once: a worker holds a lock on a file, which the
-system frees when the last of its processes ends. Elsewhere it goes by a lease in Redis, which a
-worker renews while it lives.
+Kombu keeps all messages that are handed out and not acknowledged in one place, and puts them back
+after the "visibility timeout", which must be longer than any task. Here each worker has a place of
+its own, and any other puts back what lies in the place of a dead one. On the same machine it knows
+at once: a worker holds a lock on a file, which the system frees when the last of its processes
+ends. Elsewhere it goes by a lease in Redis, which a worker renews while it lives.
 
 A task may be what ends its worker, and would end one after the other. So its message notes the
 places of the dead that it was in, and after some it becomes one that failed: `tasks.failures`. A
@@ -16,8 +13,6 @@ worker that was only silent, on a machine that slept, comes back and says so; it
 
 import fcntl
 import json
-import os
-import socket
 import tempfile
 import threading
 import time
@@ -62,7 +57,7 @@ class Recovery(bootsteps.StartStopStep):
     def __init__(self, consumer: Consumer, **kwargs: object) -> None:
         super().__init__(consumer, **kwargs)
         self.app = consumer.app
-        self.place = f"unacked-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self.place = f"unacked-{consumer.hostname}-{uuid.uuid4().hex[:8]}"
         self.app.conf.broker_transport_options = {
             **self.app.conf.broker_transport_options,
             "unacked_key": self.place,
@@ -111,20 +106,20 @@ class Recovery(bootsteps.StartStopStep):
 
     def keep_alive(self) -> None:
         """Renew the lease until the process ends, also while it waits for its last tasks."""
+        silent: dict[str, float] = {}
         while True:
+            time.sleep(RENEWAL)
             try:
                 with self.app.connection_for_read() as connection:
                     times = dict.fromkeys(("socket_connect_timeout", "socket_timeout"), TIMEOUT)
                     connection.transport_options = connection.transport_options | times
-                    silent: dict[str, float] = {}
-                    while True:
-                        time.sleep(RENEWAL)
-                        if not renew(connection, self.place, again=True):
-                            self.consumer.call_soon(_begin_anew)
-                        restore_dead(connection, silent)
+                    if not renew(connection, self.place, again=True):
+                        self.consumer.call_soon(_begin_anew)
+                    restore_dead(connection, silent)
             except Exception as error:
                 # Whatever it is: without its lease, the worker's tasks would run a second time.
                 logger.warning("Could not renew the lease: %s", error)
+                silent = {}
 
 
 def _begin_anew() -> None:
@@ -137,8 +132,8 @@ def renew(connection: Any, place: str, again: bool) -> bool:
     with connection.default_channel.conn_or_acquire() as redis:
         lapsed = redis.sadd(PLACES, place) and again
         if lapsed:
-            redis.set(_returned(place), "", ex=MEMORY)
-        redis.set(_lease(place), "", ex=LEASE)
+            redis.set(f"{place}-returned", "", ex=MEMORY)
+        redis.set(f"{place}-lease", "", ex=LEASE)
     return not lapsed
 
 
@@ -150,15 +145,14 @@ def restore_dead(connection: Any, silent: dict[str, float]) -> None:
     """
     now = time.monotonic()
     with connection.default_channel.conn_or_acquire() as redis:
-        places = [name.decode() for name in redis.smembers(PLACES)]
-        for place in places:
+        for place in [name.decode() for name in redis.smembers(PLACES)]:
             if not _has_ended(place):
-                if redis.exists(_lease(place)):
+                if redis.exists(f"{place}-lease"):
                     silent.pop(place, None)
                     continue
                 if now - silent.setdefault(place, now) < DOUBT:
                     continue
-            redis.delete(_lease(place))
+            redis.delete(f"{place}-lease")
             if count := restore(connection, place, dead=True):
                 logger.warning("A worker died: %d of its tasks go back (%s)", count, place)
             redis.srem(PLACES, place)
@@ -187,9 +181,12 @@ def restore(connection: Any, place: str, keep: Iterable[bytes] = (), dead: bool 
 
         def put_back_or_aside(message: dict, exchange: str, key: str, pipe, *args: bool) -> None:
             deaths = message["properties"].setdefault("deaths", [])
-            if not _waits(message):
+            eta = message["headers"].get("eta")
+            # One that was only to run later had not been begun.
+            if not eta or datetime.fromisoformat(eta) <= datetime.now(UTC):
                 deaths.append(place)
-            if sum(not redis.exists(_lease(one), _returned(one)) for one in deaths) < DEATHS:
+            lost = [one for one in deaths if not redis.exists(f"{one}-lease", f"{one}-returned")]
+            if len(lost) < DEATHS:
                 put_back(message, exchange, key, pipe, *args)
                 return
             died = "One worker after the other died while it ran."
@@ -207,19 +204,5 @@ def restore(connection: Any, place: str, keep: Iterable[bytes] = (), dead: bool 
     return len(tags)
 
 
-def _waits(message: dict) -> bool:
-    """Whether it was only to run later, so that its worker had not begun it."""
-    eta = message["headers"].get("eta")
-    return bool(eta) and datetime.fromisoformat(eta) > datetime.now(UTC)
-
-
 def _lock_file(place: str) -> Path:
     return Path(tempfile.gettempdir(), Path(place).name)
-
-
-def _lease(place: str) -> str:
-    return f"{place}-lease"
-
-
-def _returned(place: str) -> str:
-    return f"{place}-returned"

@@ -1,18 +1,6 @@
-"""The periodic tasks of a new database. From then on the admin has the say.
+"""The periodic tasks that apps declare: README.md, "Add a task".
 
-An app declares its own in its config:
-
-    schedules = {
-        "Clean up": {"task": "tasks.cleanup.clean_up", "cron": "0 4 * * *"},
-    }
-
-`cron` is a line as in a crontab: minute, hour, day of the month, month, day of the week, in the
-project's time zone. With `expires`, a run that no worker has begun after so many seconds is left
-out.
-
-`manage.py migrate` creates the entries that are missing and leaves the others alone. To stop one,
-disable it in the admin: deleted, it comes back with the next `migrate`. An entry that was made
-here goes when no app declares it any more.
+`manage.py migrate` writes them into the database. From then on the admin has the say.
 """
 
 from typing import Any
@@ -29,25 +17,29 @@ MADE = "Declared in "
 
 
 def declared() -> dict[str, dict[str, Any]]:
-    """Return what the installed apps declare, by name: the fields of a `PeriodicTask`.
-
-    Raises `ImproperlyConfigured` for a mistake.
-    """
+    """Return the fields of each `PeriodicTask`. Raises `ImproperlyConfigured` for a mistake."""
     entries: dict[str, dict[str, Any]] = {}
     for app in apps.get_app_configs():
         for name, fields in getattr(app, "schedules", {}).items():
             if "task" not in fields:
                 continue  # another backend's
+            where = f'{app.name}/apps.py: the schedule "{name}"'
             if unknown := fields.keys() - {"task", "cron", "expires"}:
                 known = "known are task, cron and expires"
-                raise _mistake(app, name, f"has {', '.join(sorted(unknown))}; {known}")
+                raise ImproperlyConfigured(f"{where} has {', '.join(sorted(unknown))}; {known}.")
             if name in entries:
                 other = entries[name]["description"]
-                raise _mistake(app, name, f"has a name that is taken: {other}")
+                raise ImproperlyConfigured(f"{where} has a name that is taken: {other}.")
+            cron = " ".join(str(fields.get("cron", "")).split())
+            try:
+                schedule = crontab.from_string(cron)
+            except (ValueError, ParseException) as error:
+                form = f'which is not of the form "0 4 * * *" ({error})'
+                raise ImproperlyConfigured(f'{where} has cron="{cron}", {form}.') from None
             entries[name] = {
                 "name": name,
                 "task": fields["task"],
-                "crontab": _crontab(app, name, fields.get("cron", "")),
+                "crontab": schedule,
                 "expire_seconds": fields.get("expires"),
                 "description": f"{MADE}{app.name}/apps.py: {name}, {fields['task']}",
             }
@@ -72,18 +64,3 @@ def update_entries(sender: AppConfig, **kwargs: Any) -> None:
             schedule = CrontabSchedule.from_schedule(entry["crontab"])
             schedule.save()
             PeriodicTask.objects.create(**entry | {"crontab": schedule})
-
-
-def _crontab(app: AppConfig, name: str, line: str) -> crontab:
-    parts = str(line).split()
-    try:
-        if len(parts) != 5:
-            raise ValueError(f"it has {len(parts)} parts")
-        return crontab.from_string(" ".join(parts))
-    except (ValueError, ParseException) as error:
-        what = f'has cron="{line}", which is not of the form "0 4 * * *" ({error})'
-        raise _mistake(app, name, what) from None
-
-
-def _mistake(app: AppConfig, name: str, what: str) -> ImproperlyConfigured:
-    return ImproperlyConfigured(f'{app.name}/apps.py: the schedule "{name}" {what}.')

@@ -7,12 +7,7 @@ import threading
 from typing import Any
 
 from celery.app.utils import Settings
-from celery.signals import (
-    celeryd_init,
-    heartbeat_sent,
-    worker_shutdown,
-    worker_shutting_down,
-)
+from celery.signals import celeryd_init, heartbeat_sent, worker_shutdown, worker_shutting_down
 
 from config import heartbeat
 
@@ -50,10 +45,9 @@ def leave(sender: Any, **kwargs: object) -> None:
 
 @worker_shutting_down.connect
 def requeue_long_tasks(how: str, **kwargs: object) -> None:
-    """Bound a stop. After SIGTERM Celery waits for running tasks, be it for hours.
+    """Bound a stop: after SIGTERM alone, Celery waits for running tasks, be it for hours.
 
-    SIGQUIT makes it put those back that still run after `GRACE`. Another worker, or this one
-    after its restart, runs them again from their start.
+    SIGQUIT makes it put those back that still run after `GRACE`.
     """
     if how == "Warm":
         timer = threading.Timer(GRACE, os.kill, (os.getpid(), signal.SIGQUIT))

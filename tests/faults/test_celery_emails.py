@@ -53,6 +53,18 @@ def send_welcome_email_again(user: User, retries: int) -> str:
         send_welcome_email.pop_request()
 
 
+def test_a_redelivered_task_sends_nothing(user):
+    assert send_welcome_email(user.pk) == "sent"
+    assert send_welcome_email(user.pk) == "already sent"
+    assert [message.to for message in mail.outbox] == [["ada@example.com"]]
+
+
+def test_a_deleted_user_ends_the_task(user):
+    pk = user.pk
+    user.delete()
+    assert send_welcome_email(pk) == "failed"
+
+
 def test_while_the_mail_server_is_down_the_delays_grow(user, mail_server_down):
     delays = []
     for retries in range(5):

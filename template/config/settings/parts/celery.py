@@ -1,7 +1,6 @@
 """Celery's settings. `config.settings` runs this file in its own scope, after `base.py`.
 
-Each value was chosen; the reason stands beside it. All names and defaults:
-https://docs.celeryq.dev/en/stable/userguide/configuration.html
+All names and defaults: https://docs.celeryq.dev/en/stable/userguide/configuration.html
 """
 
 from urllib.parse import parse_qsl, urlsplit
@@ -15,7 +14,6 @@ INSTALLED_APPS += ["django_celery_beat"]
 
 FLOWER_PORT = port("FLOWER_PORT", 5555)
 FLOWER_URL = forwarding.address(FLOWER_PORT)
-# The names that Flower answers to.
 FLOWER_ALLOWED_HOSTS = [".localhost", "127.0.0.1", "[::1]", forwarding.host(FLOWER_PORT)]
 FLOWER_ALLOWED_HOSTS += texts("FLOWER_ALLOWED_HOSTS")
 
@@ -29,35 +27,25 @@ if CELERY_BROKER_URL.startswith("rediss:"):
     # Kombu would not look at the server's certificate, and Flower not at the address's options.
     options = dict(parse_qsl(urlsplit(CELERY_BROKER_URL).query))
     CELERY_BROKER_USE_SSL = CELERY_REDIS_BACKEND_USE_SSL = {"ssl_cert_reqs": "required"} | options
-# A request that publishes a task must not hang with Redis. Refused, unreachable or silent, the
-# error comes within a second, and the work is done later, by `tasks.emails.send_due_emails`.
+# A request that publishes a task must not hang with Redis: the error comes within a second.
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BROKER_POOL_LIMIT = 100  # more than a process has threads: they would wait for each other
-# None by default: whoever takes another leaves behind what is queued.
 prefix = {"global_keyprefix": text("CELERY_KEY_PREFIX")}
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     **prefix,
     "max_retries": 0,
     "socket_connect_timeout": 0.25,  # for each address of a name
     "socket_timeout": 0.5,
-    # Seconds after which a task runs again that is still not done: longer than any task and any
-    # countdown. The tasks of a killed worker do not wait for it: see `tasks/recovery.py`.
+    # Longer than any task and any countdown. A killed worker's do not wait: `tasks/recovery.py`.
     "visibility_timeout": 7 * 24 * 60 * 60,
 }
 # A worker, on the other hand, waits for Redis for as long as it takes.
-CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 
 
-# Celery itself reads it, and says less of a mistake.
-if text("CELERY_WORKER_CONCURRENCY") != "auto":
-    number("CELERY_WORKER_CONCURRENCY", 1)
-
-
-# Queues
+# Queues and tasks
 
 # A worker without -Q or -X takes from all of them, from the first that has something.
-# A task names its own: `@shared_task(queue="slow")`.
 CELERY_TASK_QUEUES = [
     Queue("celery"),  # the default: tasks of a second or two
     Queue("mail"),  # e-mails: a mail server may take minutes to answer
@@ -65,39 +53,25 @@ CELERY_TASK_QUEUES = [
     Queue("bulk"),  # very many e-mails
 ]
 CELERY_BROKER_TRANSPORT_OPTIONS["queue_order_strategy"] = "priority"
-
-
-# Messages
-
-# Pickle would run whatever somebody writes into Redis.
-CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"
-CELERY_ACCEPT_CONTENT = ["json"]
-CELERY_TIMEZONE = TIME_ZONE
-
-
-# Running tasks
-
-# Acknowledge a task when it is done, so that one whose worker dies runs again. Every task
-# must therefore be safe to run twice.
+# Celery itself reads it, and says less of a mistake.
+if text("CELERY_WORKER_CONCURRENCY") != "auto":
+    number("CELERY_WORKER_CONCURRENCY", 1)
+# Acknowledge a task when it is done, so that one whose worker dies runs again.
 CELERY_TASK_ACKS_LATE = True
-# When a pool process is killed (for example by the kernel, out of memory), count that as a retry:
-# `max_retries` ends what would otherwise be a loop of a task that kills its worker.
+# A killed pool process counts as a retry: `max_retries` ends the loop of a task that kills its own.
 CELERY_TASK_RETRY_ON_WORKER_LOST = True
 # Without its connection a worker cannot acknowledge: stop the task here, for it runs again.
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
-# Seconds. First an exception in the task, then the end of its process. A task that needs longer
-# says so itself, as those do that send e-mails. Threads have no such limits.
+# Seconds. First an exception in the task, then the end of its process. Threads have no limits.
 CELERY_TASK_SOFT_TIME_LIMIT = 90
 CELERY_TASK_TIME_LIMIT = 110
 # Take no more messages than can run now; one that waits behind a long task is of use elsewhere.
 CELERY_WORKER_DISABLE_PREFETCH = True
-CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 
 
-# Results and events
+# Results
 
-# Storing every result halves the throughput, so a task whose result is read asks for it:
-# `@shared_task(ignore_result=False)`.
+# Storing every result halves the throughput, so a task whose result is read asks for it.
 CELERY_RESULT_BACKEND = CELERY_BROKER_URL
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_RESULT_EXPIRES = 60 * 60  # seconds
@@ -105,12 +79,11 @@ CELERY_RESULT_EXPIRES = 60 * 60  # seconds
 CELERY_REDIS_SOCKET_CONNECT_TIMEOUT = 0.25
 CELERY_REDIS_SOCKET_TIMEOUT = 0.4
 CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {"retry_policy": {"max_retries": 0}, **prefix}
-# Flower switches events on in the workers while it runs; without Flower nobody reads them.
-CELERY_WORKER_SEND_TASK_EVENTS = False
 
 
 # Periodic tasks
 
-# The schedule is in the database, editable in the admin; `tasks/schedule.py` says how it starts.
+# The schedule is in the database, editable in the admin.
 CELERY_BEAT_SCHEDULER = "tasks.beat:Scheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5  # seconds until an edit counts
+CELERY_TIMEZONE = TIME_ZONE
