@@ -15,6 +15,7 @@ class MailServer:
         # What it does at a command or at the "END" of a message: a reply, seconds to wait before
         # the reply that is usual, "break" for the end of the connection, or "silence".
         self.at: dict[str, str | float] = {}
+        self.reached: list[str] = []  # those points
         self.taken: list[str] = []
         self.closing = threading.Event()
         self.tls: ssl.SSLContext | None = None
@@ -37,6 +38,7 @@ class MailServer:
         with contextlib.suppress(OSError), connection, connection.makefile("rb") as lines:
 
             def answer(point: str) -> bool:
+                self.reached.append(point)
                 does = self.at.get(point, 0)
                 if does == "break":
                     return False

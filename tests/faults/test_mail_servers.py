@@ -1,13 +1,15 @@
 """Mail servers that answer late, never, or break: who gets an e-mail, and how often."""
 
+import contextlib
 import ssl
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.db.models import QuerySet
 from django.utils import timezone
 from mail_server import MailServer
@@ -78,6 +80,35 @@ def test_while_it_is_waited_for_nobody_else_sends(server, user):
     assert Email.objects.get().not_before - timezone.now() > delivery.LEASE
     assert not delivery.due().exists()
     sender.join()
+    assert Email.objects.get().sent_at
+
+
+@pytest.mark.parametrize("ahead", [50, 600])
+def test_two_clocks_that_differ(server, user, monkeypatch, fault_report, ahead):
+    """That of the host which looks next is ahead of the sender's, also by more than a lease."""
+    real = timezone.now
+
+    def now() -> datetime:
+        is_next = threading.current_thread() is threading.main_thread()
+        return real() + timedelta(seconds=ahead * is_next)
+
+    def send() -> None:
+        with contextlib.closing(connection):
+            deliver(user.pk, WELCOME)
+
+    monkeypatch.setattr(timezone, "now", now)
+    server.at["RCPT"] = 0.4
+    start = time.monotonic()
+    sender = threading.Thread(target=send)
+    sender.start()
+    while "RCPT" not in server.reached:
+        time.sleep(0.01)
+    deliver(user.pk, WELCOME)
+    sender.join()
+    took, taken = f"{time.monotonic() - start:.1f}", len(server.taken)
+    fault = f"two hosts whose clocks differ by {ahead} s"
+    fault_report(fault, 1, "1 e-mail", 1 - min(taken, 1), taken - 1, took)
+    assert taken == 1
     assert Email.objects.get().sent_at
 
 

@@ -85,15 +85,18 @@ class Tour(RunningStack):
 @pytest.fixture(scope="module")
 def tour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tour]:
     """The stack, ready. Its data folder has a name that a shell or an address reads otherwise."""
-    stack = Tour(tmp_path_factory.mktemp("tour") / "a#b?c%41$HOME")
-    started = stack.command("up", "-D")
-    assert started.returncode == 0, started.stdout
-    try:
+    disk = tmp_path_factory.mktemp("tour")
+    stack = Tour(disk / "a#b?c%41$HOME")
+    with contextlib.ExitStack() as at_the_end:
+        if os.geteuid() == 0:  # a disk of its own, which can be filled
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2g", "disk", disk], check=True)
+            at_the_end.callback(subprocess.run, ["umount", "--lazy", disk], check=True)
+        at_the_end.callback(stack.command, "down")
+        started = stack.command("up", "-D")
+        assert started.returncode == 0, started.stdout
         waited = stack.command("wait", "--timeout", "120")
         assert waited.returncode == 0, waited.stdout
         yield stack
-    finally:
-        stack.command("down")
 
 
 @pytest.fixture
@@ -179,6 +182,22 @@ def test_messages_that_nobody_can_read(tour: Tour, under_sign_ups: Callable):
             broker.lpush("mail", poison)
 
     under_sign_ups("messages that cannot be read", 10, harm)
+
+
+@pytest.mark.long
+def test_the_disk_is_full_for_a_while(tour: Tour, under_sign_ups: Callable):
+    filling = tour.data_dir.parent / "filling"
+    if not filling.parent.is_mount():
+        pytest.skip("There is no disk of its own without root.")
+
+    def harm() -> None:
+        with filling.open("wb") as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(2**16))
+        time.sleep(4)
+        filling.unlink()
+
+    under_sign_ups("the disk full for 4 s", 1, harm)
 
 
 @pytest.mark.long
