@@ -1,5 +1,6 @@
 """Reading settings from the environment, with errors that say what to do."""
 
+import math
 import re
 from email.utils import getaddresses
 from pathlib import Path
@@ -43,12 +44,16 @@ def boolean(name: str, default: bool) -> bool:
     return value in ("true", "on", "yes", "1") if value else default
 
 
-def number(name: str, default: int) -> int:
-    """A whole number from 0 on."""
+def number(name: str, default: float, minimum: float = 0) -> float:
+    """A number such as ``3`` or ``0.5``, not below ``minimum``."""
     value = text(name, str(default))
-    if not re.fullmatch(r"[0-9]+", value):
-        raise malformed(name, value, "a number from 0 on")
-    return int(value)
+    try:
+        result = float(value)
+    except ValueError:
+        result = math.nan
+    if not minimum <= result < math.inf:
+        raise malformed(name, value, f"a number from {minimum:g} on")
+    return int(result) if result.is_integer() else result
 
 
 def port(name: str, default: int) -> int:

@@ -12,7 +12,7 @@ from .delivery import MAX_UNANSWERED, allowed
 from .models import Email
 
 # What is not sent unless somebody says so: it was refused for good, or is unknown.
-FAILED = Q(failed_at__isnull=False, given_up_at=None)
+FAILED = Q(sent_at=None, failed_at__isnull=False, given_up_at=None)
 
 
 def promise(
@@ -34,6 +34,14 @@ def promise(
         ],
         ignore_conflicts=True,
     )
+
+
+def withdraw(user_id: int, kind: str, reference: str = "") -> bool:
+    """Take a promise back that nobody has tried to keep yet, and return whether there was one."""
+    deleted, _ = Email.objects.filter(
+        user_id=user_id, kind=kind, reference=reference, attempts=0, sent_at=None
+    ).delete()
+    return bool(deleted)
 
 
 def withdraw_all(kind: str, reference: str = "") -> int:

@@ -38,8 +38,8 @@ def undisturbed() -> Iterator[None]:
     finally:
         for number, handler in zip(numbers, handlers, strict=True):
             signal.signal(number, handler)
-    if came:
-        signal.raise_signal(came[0][0])
+        if came:
+            signal.raise_signal(came[0][0])
 
 
 class Scheduler(DatabaseScheduler):

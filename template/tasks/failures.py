@@ -32,6 +32,8 @@ from .models import FailedTask
 DEAD = "dead-tasks"
 # The header of a message that runs a failed task again: the key of its row.
 AGAIN = "failed_task"
+# The error of a message that `tasks.recovery` put aside.
+DIED = "One worker after the other died while it ran."
 # What is raised if Redis does not answer.
 UNAVAILABLE = (OperationalError, RedisError)
 
@@ -97,13 +99,13 @@ def collect(seconds: float = 1) -> None:
     end = time.monotonic() + seconds
     # One at a time, or a note would be counted twice.
     lock = {"timeout": 60, "blocking_timeout": 1}
-    with _redis() as (redis, _), suppress(LockError), redis.lock(f"{DEAD}-lock", **lock):
+    with _redis() as (redis, channel), suppress(LockError), redis.lock(f"{DEAD}-lock", **lock):
         while (notes := redis.lrange(DEAD, 0, 99)) and time.monotonic() < end:
             with transaction.atomic():
                 for note in notes:
                     try:
                         with transaction.atomic():
-                            _record(json.loads(note))
+                            _record(json.loads(note), channel)
                     except (DataError, AttributeError, LookupError, TypeError, ValueError):
                         # One that nobody can read must not keep the others from being seen.
                         logger.exception("This note of a failed task cannot be kept: %s", note)
@@ -158,7 +160,9 @@ def _leave(note: dict) -> None:
         leave()
 
 
-def _record(note: dict) -> None:
+def _record(note: dict | list, channel: Any) -> None:
+    if isinstance(note, list):  # the message itself, from a worker of an earlier version
+        note = note_of(channel.Message(note[0], channel=channel), DIED)
     at = datetime.fromtimestamp(note["at"], UTC)
     if "succeeded" in note:
         again = FailedTask.objects.filter(pk=note["succeeded"], last_failed_at__lte=at)

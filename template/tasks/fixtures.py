@@ -125,7 +125,7 @@ class CeleryCommand:
             "TMPDIR": str(folder),
         }
         # Without mingle: it would look for other workers for a second.
-        self.worker_options = ["-l", "info", "-c", "2", "--without-mingle"]
+        self.worker_options = ["-l", "info", "-c", "2", "--without-gossip", "--without-mingle"]
         self.processes: list[Process] = []
 
     def __call__(self, *arguments: str, **env: str) -> Process:

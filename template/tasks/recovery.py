@@ -31,7 +31,7 @@ from celery.worker.request import Request
 from celery.worker.state import active_requests
 from kombu.common import ignore_errors
 
-from .failures import DEAD, note_of
+from .failures import DEAD, DIED, note_of
 
 logger = get_logger(__name__)
 
@@ -189,8 +189,7 @@ def restore(connection: Any, place: str, keep: Iterable[bytes] = (), dead: bool 
             if len(lost) < DEATHS:
                 put_back(message, exchange, key, pipe, *args)
                 return
-            died = "One worker after the other died while it ran."
-            note = note_of(channel.Message(message, channel=channel), died)
+            note = note_of(channel.Message(message, channel=channel), DIED)
             pipe.rpush(DEAD, json.dumps(note))
             what = "%d workers died while they ran %s[%s]. It is put aside: see the admin"
             logger.error(what, len(deaths), note["task"], note["id"])

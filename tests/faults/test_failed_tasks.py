@@ -108,6 +108,16 @@ def test_two_people_run_it_again_once(
     assert decisions.filter(user__email="admin@example.com").count() == 1
 
 
+def test_a_message_that_an_earlier_version_put_aside_is_kept(
+    celery: CeleryCommand, redis_server: RedisServer, page
+):
+    note.delay("somewhere")
+    message = json.loads(redis_server.client.lpop("celery"))
+    redis_server.client.rpush(failures.DEAD, json.dumps([message, "", "celery"]))
+    assert "One worker after the other died" in page()
+    assert FailedTask.objects.get(task="chores.note").args == '["somewhere"]'
+
+
 def test_a_note_that_nobody_can_read_hides_no_other(
     celery: CeleryCommand, redis_server: RedisServer, page
 ):

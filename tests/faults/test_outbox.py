@@ -82,8 +82,10 @@ def test_a_promise_given_twice_is_one(users):
 
 
 def test_what_has_not_left_can_be_withdrawn(users):
-    promise([users[0].pk], "welcome")
+    promise([users[0].pk, users[1].pk], "welcome")
     promise([users[0].pk], "follow-up")
+    assert promises.withdraw(users[1].pk, "welcome")
+    assert not promises.withdraw(users[1].pk, "welcome")
     assert promises.withdraw_all("welcome") == 1
     assert promises.withdraw_all("welcome") == 0
 
