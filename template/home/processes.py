@@ -29,7 +29,10 @@ class Process:
 
 def running() -> list[Process]:
     """Return the stack's processes by name; none if this process is not part of a stack."""
-    return sorted(map(_process, _request("GET", "/processes").get("data", [])))
+    try:
+        return sorted(map(_process, _request("GET", "/processes").get("data", [])))
+    except LookupError:  # another version of process-compose
+        return []
 
 
 def last_lines(name: str, count: int = 12) -> list[str]:

@@ -150,11 +150,13 @@ async def _start(temporal: Client, row: FailedWorkflow) -> None:
             workflow_type=old.workflow_type,
             task_queue=old.task_queue,
             input=old.input,
+            header=old.header,
             memo=old.memo,
             search_attributes=old.search_attributes,
             retry_policy=old.retry_policy if old.HasField("retry_policy") else None,
             workflow_execution_timeout=old.workflow_execution_timeout,
             workflow_run_timeout=old.workflow_run_timeout,
+            workflow_task_timeout=old.workflow_task_timeout,
             user_metadata=first.user_metadata,
         )
     )

@@ -61,8 +61,8 @@ async def sync(client: Client) -> list[str]:
             await client.create_schedule(schedule_id, schedule, memo=mine)
             changes.append(f"{schedule_id}: created")
         except ScheduleAlreadyRunningError:
-            if await _update(client, schedule_id, schedule):
-                changes.append(f"{schedule_id}: changed")
+            if different := await _update(client, schedule_id, schedule):
+                changes.append(f"{schedule_id}: changed its {' and '.join(different)}")
     async for listed in await client.list_schedules():
         if listed.id not in schedules and mine.items() <= dict(await listed.memo()).items():
             await client.get_schedule_handle(listed.id).delete()
@@ -71,32 +71,45 @@ async def sync(client: Client) -> list[str]:
 
 
 def _schedule(schedule_id: str, workflow: str, cron: str) -> Schedule:
-    queue, zone = settings.TEMPORAL_TASK_QUEUE, settings.TIME_ZONE
-    # The server turns the line into its own form, and keeps what stands behind # as a comment.
-    comment = f"{cron} {zone}: {workflow} on {queue}"
     return Schedule(
-        action=ScheduleActionStartWorkflow(workflow, id=schedule_id, task_queue=queue),
-        spec=ScheduleSpec(cron_expressions=[f"{cron} # {comment}"], time_zone_name=zone),
+        action=ScheduleActionStartWorkflow(
+            workflow, id=schedule_id, task_queue=settings.TEMPORAL_TASK_QUEUE
+        ),
+        # The server turns the line into its own form, and keeps what stands behind # as a comment.
+        spec=ScheduleSpec(cron_expressions=[f"{cron} # {cron}"], time_zone_name=settings.TIME_ZONE),
         # After a time without a server, start it once and not once for each time that was missed.
         policy=SchedulePolicy(catchup_window=timedelta(minutes=1)),
     )
 
 
-async def _update(client: Client, schedule_id: str, schedule: Schedule) -> bool:
-    """Write it if it is declared in another way than before. A paused one stays paused."""
-    handle = client.get_schedule_handle(schedule_id)
-    current = (await handle.describe()).schedule
-    comments = [calendar.comment for calendar in current.spec.calendars]
-    if (comments, current.policy) == ([_comment(schedule)], schedule.policy):
-        return False
+async def _update(client: Client, schedule_id: str, schedule: Schedule) -> list[str]:
+    different: list[str] = []
 
-    def update(input: ScheduleUpdateInput) -> ScheduleUpdate:
-        schedule.state = input.description.schedule.state
-        return ScheduleUpdate(schedule)
+    async def update(input: ScheduleUpdateInput) -> ScheduleUpdate | None:
+        # Change the schedule as it is, and nothing else of it: a new one would not be paused.
+        current = input.description.schedule
+        of_both = {
+            "spec": (_lines(current), _lines(schedule)),
+            "policy": (current.policy, schedule.policy),
+            "action": (_action(current), _action(schedule)),
+        }
+        different[:] = [name for name, (before, now) in of_both.items() if before != now]
+        for name in different:
+            setattr(current, name, getattr(schedule, name))
+        return ScheduleUpdate(current) if different else None
 
-    await handle.update(update)
-    return True
+    await client.get_schedule_handle(schedule_id).update(update)
+    return different
 
 
-def _comment(schedule: Schedule) -> str:
-    return schedule.spec.cron_expressions[0].partition("# ")[2]
+def _lines(schedule: Schedule) -> tuple:
+    """The cron lines and their time zone, in the server's form as well as in ours."""
+    spec = schedule.spec
+    lines = [line.partition("# ")[2] for line in spec.cron_expressions]
+    return lines + [entry.comment for entry in spec.calendars], spec.time_zone_name
+
+
+def _action(schedule: Schedule) -> tuple:
+    action = schedule.action
+    assert isinstance(action, ScheduleActionStartWorkflow)  # noqa: S101  (narrows the type)
+    return action.workflow, action.id, action.task_queue

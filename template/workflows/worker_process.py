@@ -114,21 +114,22 @@ async def _beat(client: Client) -> None:
         task_queue=TaskQueue(name=settings.TEMPORAL_TASK_QUEUE),
         task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
     )
-    polling = False
+    polling = None
     while True:
-        seen = False
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 answer = await client.workflow_service.describe_task_queue(request)
-            seen = any(poller.identity == client.identity for poller in answer.pollers)
         except (RPCError, TimeoutError) as error:
             if polling:
                 logger.warning("Temporal does not answer: %s", error or "time-out")
-        if seen:
-            heartbeat.beat()
-            if not polling:
-                logger.info("Temporal answers, and sees this worker.")
-        polling = seen
+            polling = False
+        else:
+            seen = any(poller.identity == client.identity for poller in answer.pollers)
+            if seen and polling is False:
+                logger.info("Temporal answers again.")
+            polling = seen or polling
+            if seen:
+                heartbeat.beat()
         await asyncio.sleep(heartbeat.INTERVAL if polling else 0.2)
 
 

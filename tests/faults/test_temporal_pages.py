@@ -82,3 +82,9 @@ def test_staff_see_what_is_stuck(real_temporal, transactional_db, client, user, 
 def test_the_list_of_failed_workflows_says_that_temporal_is_down(admin_client):
     page = admin_client.get(reverse("admin:workflows_failedworkflow_changelist"))
     assert "does not answer" in page.content.decode()
+
+
+@pytest.mark.parametrize("page", ["onboarding", "skip_wait"])
+def test_visitors_have_to_log_in_first(client, db, page):
+    address = reverse(f"workflows:{page}")
+    assert client.post(address).url == f"{reverse('accounts:login')}?next={address}"

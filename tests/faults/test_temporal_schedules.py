@@ -54,7 +54,7 @@ def test_what_differs_is_changed_and_a_paused_one_stays_paused(temporal, declare
     temporal.run(handle.pause(note="the mail provider asked us to"))
 
     declare(test="30 6 * * *")
-    assert temporal.run(schedules.sync(temporal.client)) == ["test: changed"]
+    assert temporal.run(schedules.sync(temporal.client)) == ["test: changed its spec"]
 
     schedule = temporal.run(handle.describe()).schedule
     assert [minute.start for minute in schedule.spec.calendars[0].minute] == [30]
@@ -67,7 +67,7 @@ def test_an_action_that_differs_is_changed(temporal, declare, settings):
     """As when the workflow of a schedule, or the task queue of its workers, has another name."""
     temporal.run(schedules.sync(temporal.client))
     settings.TEMPORAL_TASK_QUEUE += "-renamed"
-    assert temporal.run(schedules.sync(temporal.client)) == ["test: changed"]
+    assert temporal.run(schedules.sync(temporal.client)) == ["test: changed its action"]
     schedule = temporal.run(temporal.client.get_schedule_handle("test").describe()).schedule
     assert schedule.action.task_queue == settings.TEMPORAL_TASK_QUEUE
 
