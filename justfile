@@ -58,8 +58,8 @@ test-faults *options: _packages
 screenshots: _packages
     @uv run --no-project --script docs/screenshots.py
 
-# Run a benchmark of bench/: just bench generate PEERS
+# Measure: just bench [NAME] [PEERS] [--rounds N]; without a name, everything
 [group('generate')]
-[working-directory('..')]
-bench name *args:
-    @shift; uv run --no-project "bench/{{ name }}.py" "$@"
+[no-cd]
+bench *args: _packages
+    @uv run --no-project --script "{{ justfile_directory() }}/bench/bench.py" "$@"
