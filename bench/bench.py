@@ -12,6 +12,7 @@ Results are written to docs/bench/NAME.json; the plot there, and the README's ta
 
 import argparse
 import importlib
+import signal
 import sys
 from pathlib import Path
 
@@ -41,6 +42,7 @@ def main() -> None:
         parser.error("--rounds and --size are 1 or more.")
     if options.tiny and options.out == ROOT / "docs/bench":
         parser.error("--tiny measures nothing: name another folder with --out.")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no process is left
     try:
         common.check(options.peers)
         names = NAMES if options.name in (None, "all") else (options.name,)

@@ -79,10 +79,11 @@ def environment(**extra: object) -> dict[str, str]:
 
 
 def development(data: Path, **extra: object) -> dict[str, str]:
-    """The environment of a Slipway project that keeps its data in *data*."""
+    """The environment of a Slipway project that keeps its data in *data*, on SQLite."""
     path = f"{PYTHON.parent}:{os.environ['PATH']}"
     names = {"DATA_DIR": data, "DJANGO_DEBUG": "true", "PROJECT_NAME": "shop", "PATH": path}
-    return environment(**names | {"PYTHONPATH": CHILDREN} | extra)
+    names |= {"DATABASE_URL": f"sqlite:///{data}/db.sqlite3", "PYTHONPATH": CHILDREN}
+    return environment(**names | extra)
 
 
 def free_port() -> int:

@@ -1,122 +1,138 @@
-# /// script
-# requires-python = ">=3.11"
-# ///
-"""How long a project takes from an empty folder to ready, and what it costs while it is idle.
+"""The whole stack of a new default project: how long it takes to start, and what it costs idle.
 
-    just bench stack [VARIANT]
-
-Linux only. The caches of the tools and the Python packages are used, so run it twice: the second
-run shows what a second project costs on the same machine.
+Linux only. The caches of tools and packages are used, as for a second project on a machine. Each
+process is also started alone, with what it needs (`just up -D NAME`), and there the project's code
+is edited: until the worker's log says that the new one works.
 """
 
-import os
+import contextlib
 import re
-import socket
-import subprocess
 import sys
 import tempfile
 import time
+from argparse import Namespace
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-IDLE = 60
-"""Seconds over which the idle stack is watched."""
-TICKS = os.sysconf("SC_CLK_TCK")
+import psutil
+
+from bench import common
+from bench.common import Goal, Samples
+
+UP, MEMORY, CPU, EDIT = "seconds", "idle PSS, MiB", "idle, % of a core", "edit, s"
+ALL, ALONE = "Slipway, everything", "{} alone"
+# What a worker says when it works.
+WORKERS = {"celery-worker": " ready.", "temporal-worker": "Working on"}
 
 
-def main(variant: str) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        shop = Path(folder) / "shop"
-        env = environment()
+def main(options: Namespace) -> None:
+    variant = "celery" if options.tiny else "default"
+    idle = 1 if options.tiny else options.size or 30
+    with tempfile.TemporaryDirectory() as name:
+        start = time.monotonic()
+        project = Project(common.new_project(Path(name) / "shop", variant))
+        first = {"made, s": time.monotonic() - start, "ready, s": project.up()}
+        first["down, s"] = project.down()
+        names = ["celery-worker"]
+        names += [] if options.tiny else ["temporal-worker", "celery-mail", "django", "flower"]
+        turns = {ALL: lambda: project.everything(idle)}
+        turns |= {ALONE.format(one): lambda one=one: project.alone(one) for one in names}
+        samples = common.interleave(turns, options.rounds or 5)
+    first = {what: round(value, 2) for what, value in first.items()}
+    settings = {"variant": variant, "idle, s": idle}
+    common.report(options, "stack", samples, goals, settings, first_start=first)
 
-        def run(*command: str | Path, cwd: Path = shop) -> float:
-            start = time.perf_counter()
-            done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True)
-            if done.returncode != 0:
-                sys.exit(f"{command} failed:\n{done.stdout}{done.stderr}")
-            return time.perf_counter() - start
 
-        made = run(sys.executable, ROOT / "generate.py", shop, variant, cwd=ROOT)
-        env |= free_ports(shop)
+def goals(samples: Samples) -> list[Goal]:
+    slowest = max((name for name in samples if name != ALL), key=lambda n: median(samples, n, UP))
+    edit = max(median(samples, name, EDIT) for name in samples if EDIT in samples[name])
+    whole = common.ratio(samples, ALL, slowest, UP)
+    return [
+        Goal("The idle stack's memory (PSS)", median(samples, ALL, MEMORY), "<=", 800, "MiB", 0),
+        Goal("… and its share of one core", median(samples, ALL, CPU), "<=", 2.5, "%", 1),
+        Goal("From an edit to a new worker that works", edit, "<=", 1.8, "s"),
+        Goal(f"`just up`, warm, of {slowest}", whole, "<=", 1.3),
+    ]
+
+
+median = common.median
+
+
+class Project:
+    """A project with free ports and its own stack."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        text = "".join(file.read_text() for file in (folder / "services").glob("*.yaml"))
+        names = set(re.findall(r"\$\{(\w+_PORT):-", text))
+        self.env = common.environment(**{name: common.free_port() for name in names})
+
+    def just(self, *arguments: str) -> None:
+        common.run("sh", "dev", "just", *arguments, cwd=self.folder, env=self.env)
+
+    def up(self, *names: str) -> float:
+        """Start these, or everything; return the seconds until all is ready."""
+        start = time.monotonic()
         try:
-            started = run("sh", "dev", "just", "up", "-D")
-            ready = run("sh", "dev", "just", "wait")
-            print(f"made      {made:6.2f} s")
-            print(f"installed {started:6.2f} s  (just up -D)")
-            print(f"ready     {ready:6.2f} s  (just wait)")
-            print(f"together  {made + started + ready:6.2f} s\n")
-            report_idle(shop)
+            self.just("up", "-D", *names)
+            self.just("wait")
+        except BaseException:
+            with contextlib.suppress(common.Failed):
+                self.just("down")
+            raise
+        return time.monotonic() - start
+
+    def down(self) -> float:
+        start = time.monotonic()
+        self.just("down")
+        return time.monotonic() - start
+
+    def everything(self, idle: float) -> dict[str, float]:
+        """Start everything, and see what it costs while nothing happens."""
+        ready = self.up()
+        try:
+            time.sleep(min(idle, 5))
+            before = self.usage()
+            time.sleep(idle)
+            after = self.usage()
         finally:
-            stopped = run("sh", "dev", "just", "down")
-        run("sh", "dev", "just", "up", "-D")
-        warm = run("sh", "dev", "just", "wait")
-        run("sh", "dev", "just", "down")
-        print(f"\ndown      {stopped:6.2f} s")
-        print(f"up again  {warm:6.2f} s  (ready)")
+            self.down()
+        cpu = sum(seconds - before.get(pid, (seconds,))[0] for pid, (seconds, _) in after.items())
+        memory = sum(pss for _, pss in after.values()) / 2**20
+        return {UP: ready, MEMORY: memory, CPU: cpu / idle * 100}
 
-
-def environment() -> dict[str, str]:
-    """This environment, without what belongs to the shell of this repository."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(
-            ("DEV_ROOT", "DEV_TOOLS", "DJANGO_", "DATA_DIR", "PROJECT_NAME", "UV_")
-        )
-    }
-
-
-def free_ports(project: Path) -> dict[str, str]:
-    """A free port for each variable of the project's services."""
-    text = "".join(file.read_text() for file in (project / "services").glob("*.yaml"))
-    sockets = {name: socket.socket() for name in re.findall(r"\$\{(\w+_PORT):-", text)}
-    for probe in sockets.values():
-        probe.bind(("127.0.0.1", 0))
-    ports = {name: str(probe.getsockname()[1]) for name, probe in sockets.items()}
-    for probe in sockets.values():
-        probe.close()
-    return ports
-
-
-def report_idle(project: Path) -> None:
-    """Print the share of a core and the memory of each process while nothing happens."""
-    before = usage(project)
-    time.sleep(IDLE)
-    after = usage(project)
-    total = sum(cpu - before.get(pid, (cpu,))[0] for pid, (cpu, _, _) in after.items())
-    memory = sum(pss for _, pss, _ in after.values())
-    for pid, (cpu, pss, command) in sorted(after.items(), key=lambda item: -item[1][1]):
-        share = (cpu - before.get(pid, (cpu,))[0]) / IDLE
-        print(f"{share:7.2%} {pss / 1024:7.0f} MiB  {command[:60]}")
-    print(f"{total / IDLE:7.2%} {memory / 1024:7.0f} MiB  of one core, of memory (PSS), idle")
-
-
-def usage(project: Path) -> dict[str, tuple[float, int, str]]:
-    """CPU seconds, children's included, PSS in KiB and the command, by process id."""
-    mark = f"PC_SOCKET_PATH={socket_of(project)}".encode()
-    found = {}
-    for folder in Path("/proc").glob("[0-9]*"):
+    def alone(self, name: str) -> dict[str, float]:
+        """Start one process with what it needs, and if it is a worker, edit the code."""
+        found = {UP: self.up(name)}
         try:
-            if mark not in (folder / "environ").read_bytes().split(b"\0"):
-                continue
-            times = (folder / "stat").read_text().rpartition(")")[2].split()[11:15]
-            pss = re.search(r"^Pss:\s+(\d+)", (folder / "smaps_rollup").read_text(), re.M)
-            command = (folder / "cmdline").read_text().replace("\0", " ")
-        except OSError:
-            continue  # it has ended
-        if pss:
-            found[folder.name] = (sum(map(int, times)) / TICKS, int(pss[1]), command)
-    return found
+            if name in WORKERS:
+                found[EDIT] = self.edit(name, WORKERS[name])
+        finally:
+            self.down()
+        return found
 
+    def edit(self, name: str, says: str) -> float:
+        log, code = self.folder / f".data/logs/{name}.0.log", self.folder / "home/views.py"
+        time.sleep(1.5)  # the reloader has begun to watch
+        before, start = log.read_text().count(says), time.monotonic()
+        code.write_text(code.read_text() + "# edited\n")
+        while log.read_text().count(says) == before:
+            if time.monotonic() - start > 30:
+                raise common.Failed(f"{name} did not restart after an edit. The end of its log:\n"
+                                    + log.read_text()[-2000:])
+            time.sleep(0.02)
+        return time.monotonic() - start
 
-def socket_of(project: Path) -> str:
-    """Where the project's process-compose listens: what all its processes have in common."""
-    code = "from slipway import project as p; print(p.environment()['PC_SOCKET_PATH'])"
-    command = [sys.executable, "-c", code]
-    env = environment() | {"PYTHONPATH": str(project / ".slipway")}
-    asked = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True)
-    return asked.stdout.strip()
+    def usage(self) -> dict[int, tuple[float, int]]:
+        """CPU seconds, children's included, and PSS in bytes, by process id."""
+        mark, found = self.socket(), {}
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get("PC_SOCKET_PATH") == mark:
+                    found[process.pid] = sum(process.cpu_times()[:4]), process.memory_full_info().pss
+        return found
 
-
-if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "default")
+    def socket(self) -> str:
+        """Where the project's process-compose listens: what all its processes have in common."""
+        code = "from slipway import project as p; print(p.environment()['PC_SOCKET_PATH'])"
+        env = self.env | {"PYTHONPATH": str(self.folder / ".slipway")}
+        return common.run(sys.executable, "-c", code, cwd=self.folder, env=env).strip()

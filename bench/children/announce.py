@@ -1,0 +1,19 @@
+"""Makes so many users and starts an announcement to them: `python announce.py USERS`."""
+
+import os
+import sys
+
+sys.path.insert(0, os.getcwd())
+os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
+import django  # noqa: E402
+
+django.setup()
+
+from accounts.models import User  # noqa: E402
+from announcements.models import Announcement  # noqa: E402
+from announcements.tasks import start  # noqa: E402
+
+users = (User(email=f"u{n}@example.com", name="Ada", password="!") for n in range(int(sys.argv[1])))  # noqa: S106
+User.objects.bulk_create(users, batch_size=5000)
+text = {"subject": "News", "text": "There is something new."}
+start(Announcement.objects.create(**text, last_user_id=User.objects.latest("pk").pk).pk)

@@ -1,0 +1,17 @@
+"""Publishes tasks with a project's own settings: `python publish.py APP TASK COUNT`."""
+
+import os
+import sys
+
+from celery.app.utils import find_app
+
+sys.path.insert(0, os.getcwd())
+app = find_app(sys.argv[1])
+app.loader.import_default_modules()
+app.set_current()
+
+import bench_tasks  # noqa: E402
+
+task = getattr(bench_tasks, sys.argv[2])
+for _ in range(int(sys.argv[3])):
+    task.apply_async(queue="celery")
