@@ -79,7 +79,9 @@ def options_of(process: str, *more: str) -> list[str]:
 def main(options: Namespace) -> None:
     count = 40 if options.tiny else options.size or 5000
     two = ["-c", "2"]
-    with tempfile.TemporaryDirectory() as name, peers.celery_apps(options.peers, Path(name)) as others:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        others = stack.enter_context(peers.celery_apps(options.peers, folder))
         workers = {
             "Slipway": Worker("config", options_of("celery-worker", *two)),
             "bare Celery": Worker("bare", ["-l", "info", *two]),

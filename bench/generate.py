@@ -12,7 +12,6 @@ from argparse import Namespace
 from pathlib import Path
 
 from bench import common, peers
-from bench.common import Goal, Samples
 
 MS = "ms"
 OURS, NIX = "just new", "nix flake init"
@@ -30,7 +29,7 @@ def main(options: Namespace) -> None:
         commands["cookiecutter-django"] = [*peers.COOKIECUTTER, cutter, "use_celery=y"]
     turns = {name: lambda words=words: measure(words) for name, words in commands.items()}
     samples = common.interleave(turns, options.rounds or 7, warm_up=1)
-    common.report(options, "generate", samples, goals, {})
+    common.report(options, "generate", samples, lambda _: [], {})
 
 
 def measure(command: list) -> dict[str, float]:
@@ -42,14 +41,3 @@ def measure(command: list) -> dict[str, float]:
         if not any(Path(folder).iterdir()):
             raise common.Failed(f"{command[0]} wrote nothing.")
         return {MS: (time.perf_counter() - start) * 1000}
-
-
-def goals(samples: Samples) -> list[Goal]:
-    """Two that were reached long ago: see that it stays so."""
-    ours = common.median(samples, OURS, MS)
-    others = [name for name in samples if name.startswith("co")]
-    found = [Goal("A new project, by `just new`", ours, "<=", 100, "ms", 0)]
-    if others:
-        share = min(common.median(samples, name, MS) for name in others) / ours
-        found.append(Goal("… so many times faster than the faster peer", share, ">=", 10, digits=0))
-    return found

@@ -44,9 +44,8 @@ def celery_apps(peers: Path | None, folder: Path) -> Iterator[dict[str, dict]]:
         keel_env = database | {"DJANGO_SETTINGS_MODULE": "config.settings.dev"}
         cutter_env = database | {"DJANGO_SETTINGS_MODULE": "config.settings.base"}
         # It stores each result in its database.
-        common.run(
-            python, "manage.py", "migrate", "--no-input", cwd=keel, env=common.environment(**keel_env)
-        )
+        env = common.environment(**keel_env)
+        common.run(python, "manage.py", "migrate", cwd=keel, env=env)
         yield {
             "django-keel": {"python": python, "cwd": keel, "app": "config", "env": keel_env},
             "cookiecutter-django": {

@@ -8,9 +8,9 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("svg")
-import matplotlib.pyplot as plt  # noqa: E402
+import matplotlib.pyplot as plt
 
-from bench import common  # noqa: E402
+from bench import common
 
 # The benchmark, what it measured, and the panel's title.
 PANELS = (

@@ -30,8 +30,11 @@ def main(options: Namespace) -> None:
         temporal_port = stack.enter_context(temporal.server(folder / "data"))
         ports = {"REDIS_PORT": redis_port, "TEMPORAL_PORT": temporal_port}
         turns = {
-            title: lambda port=serve(stack, folder, part, ports): visit(port, count)
-            for title, part in (("Slipway, both backends", "default"), ("no backend", "minimal"))
+            title: lambda port=port: visit(port, count)
+            for title, port in (
+                ("Slipway, both backends", serve(stack, folder, "default", ports)),
+                ("no backend", serve(stack, folder, "minimal", ports)),
+            )
         }
         samples = common.interleave(turns, options.rounds or 5, warm_up=1)
     settings = {"sign-ups": count, "visitors": VISITORS}

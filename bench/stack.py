@@ -128,7 +128,8 @@ class Project:
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
                 if process.environ().get("PC_SOCKET_PATH") == mark:
-                    found[process.pid] = sum(process.cpu_times()[:4]), process.memory_full_info().pss
+                    seconds = sum(process.cpu_times()[:4])
+                    found[process.pid] = seconds, process.memory_full_info().pss
         return found
 
     def socket(self) -> str:

@@ -5,7 +5,7 @@ import sys
 
 sys.path.insert(0, os.getcwd())
 os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
-import django  # noqa: E402
+import django
 
 django.setup()
 

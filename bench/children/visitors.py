@@ -31,7 +31,7 @@ def sign_up(site: str) -> float:
     except urllib.error.HTTPError as answer:
         if answer.code == 302:
             taken = time.perf_counter() - start
-            time.sleep(random.uniform(0.25, 0.75))
+            time.sleep(random.uniform(0.25, 0.75))  # noqa: S311
             return taken * 1000
         raise
     raise SystemExit("The form came back: the sign-up was refused.")
