@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "docs/bench"
 sys.path[0] = str(ROOT)  # not this folder: bench/celery.py would hide Celery
 
 from bench import common, show  # noqa: E402
@@ -29,33 +30,29 @@ def main() -> None:
     parser.add_argument("name", nargs="?", help=f"one of {', '.join(NAMES)}, or all of them")
     parser.add_argument("folder", nargs="?", type=Path, help="the same as --peers")
     parser.add_argument("--peers", type=Path, help="clones of django-keel, cookiecutter-django")
-    parser.add_argument("--rounds", type=int, help="of each contestant; 5, or as the file says")
+    parser.add_argument("--rounds", type=int, default=5, help="of each contestant")
     parser.add_argument("--size", type=int, help="how much is done in one round")
-    parser.add_argument("--append", action="store_true", help="add the rounds to those that are")
-    parser.add_argument("--out", type=Path, default=ROOT / "docs/bench", help="docs/bench")
+    parser.add_argument("--append", action="store_true", help="add to the rounds in the file")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="docs/bench")
     parser.add_argument("--tiny", action="store_true", help="see whether it works, measure nothing")
     options = parser.parse_args()
     options.peers = options.peers or options.folder
     if options.name not in (None, "all", *NAMES):
         parser.error(f"There is no benchmark {options.name!r}; there are {', '.join(NAMES)}.")
-    if min(options.rounds or 1, options.size or 1) < 1:
+    if options.rounds < 1 or (options.size is not None and options.size < 1):
         parser.error("--rounds and --size are 1 or more.")
-    if options.tiny and options.out == ROOT / "docs/bench":
+    if options.tiny and options.out == RESULTS:
         parser.error("--tiny measures nothing: name another folder with --out.")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no process is left
     try:
         common.check(options.peers)
-        names = NAMES if options.name in (None, "all") else (options.name,)
-        for name in names:
-            print(f"{name}:", file=sys.stderr)
-            importlib.import_module(f"bench.{name}").main(options)
+        for name in NAMES if options.name in (None, "all") else [options.name]:
+            common.measure(name, importlib.import_module(f"bench.{name}"), options)
         show.plot(options.out)
-        if options.out == ROOT / "docs/bench":
+        if options.out == RESULTS:
             show.readme(options.out)
     except common.Failed as error:
         sys.exit(f"bench: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
 if __name__ == "__main__":

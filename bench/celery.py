@@ -5,11 +5,10 @@ is from when a tenth of them is taken until none waits. A worker has the command
 services/celery.yaml, or what its project's own compose file says, and `-l info`.
 """
 
+import contextlib
 import shlex
 import tempfile
 import time
-from argparse import Namespace
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,9 +16,12 @@ import redis
 import yaml
 
 from bench import common, peers
-from bench.common import Goal, Samples
+from bench.common import OURS, Bench, Turn, ratio
 
+SIZE, UNIT = (5000, 40), "tasks"
 RATE, MEMORY, READY = "tasks/s", "worker's PSS, MiB", "first tasks, s"
+BARE = "bare Celery"
+GOALS = [("Celery no-ops, of bare Celery's rate", lambda s: ratio(s, OURS, BARE, RATE), ">=", 1)]
 
 
 @dataclass
@@ -34,69 +36,45 @@ class Worker:
 
     def measure(self, task: str, count: int) -> dict[str, float]:
         """Let it run so many tasks; return their rate and its memory."""
-        with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-            folder, server = Path(name), common.redis_server(Path(name))
-            stack.enter_context(
-                common.running(
-                    *server[0], ready=lambda: common.listens(server[1]), log=folder / "redis.log"
-                )
-            )
-            url = f"redis://127.0.0.1:{server[1]}/1"
-            env = common.development(folder, CELERY_BROKER_URL=url, REDIS_URL=url, **self.env)
+        with contextlib.ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            url = f"redis://127.0.0.1:{stack.enter_context(common.redis_server(folder))}/1"
+            env = common.development(folder, CELERY_BROKER_URL=url, REDIS_URL=url) | self.env
             publish = [self.python, common.CHILDREN / "publish.py", self.app, task, count]
             common.run(*publish, cwd=self.cwd, env=env)
-            queue, log, begun = redis.Redis.from_url(url), folder / "worker.log", time.monotonic()
-            stack.callback(queue.close)
-
-            def left(share: float) -> bool:
-                return queue.llen("celery") <= count * share
-
+            queue = stack.enter_context(contextlib.closing(redis.Redis.from_url(url)))
             command = [self.python, "-m", "celery", "-A", self.app, "worker", *self.options]
             command += ["-I", "bench_tasks", "-n", "bench@%h"]
-            # `running` waits for 0.9; from there on the rate counts.
-            process = stack.enter_context(
-                common.running(
-                    *command, ready=lambda: left(0.9), log=log, cwd=self.cwd, env=env, timeout=120
-                )
-            )
+            begun, some = time.monotonic(), lambda: queue.llen("celery") <= count * 0.9
+            log = folder / "celery.log"
+            started = common.running(*command, ready=some, log=log, cwd=self.cwd, env=env)
+            worker = stack.enter_context(started)
             start, waiting = time.monotonic(), queue.llen("celery")
-            common.wait_until(lambda: left(0), f"{self.app}'s tasks", process, log, 240)
+            worker.wait_until(lambda: not queue.llen("celery"))
             rate = waiting / (time.monotonic() - start)
-            return {RATE: rate, MEMORY: common.pss(process), READY: start - begun}
+            return {RATE: rate, MEMORY: worker.pss(), READY: start - begun}
 
 
-def options_of(process: str, *more: str) -> list[str]:
-    """The options of a worker in services/celery.yaml, and *more*; all take the default queue."""
+def options_of(process: str, queues: str = "celery") -> list[str]:
+    """The options of a worker in services/celery.yaml, but for its name and its queues."""
     file = common.TEMPLATE / "services/celery.yaml"
     words = shlex.split(yaml.safe_load(file.read_text())["processes"][process]["command"])
     words = words[words.index("worker") + 1 :]
-    for name in ("-X", "-Q", "-n"):
-        if name in words:
-            del words[words.index(name) : words.index(name) + 2]
-    return [*words, "-Q", "celery", *more]
+    for name in {"-X", "-Q", "-n"} & {*words}:
+        del words[words.index(name) : words.index(name) + 2]
+    return [*words, "-Q", queues]
 
 
-def main(options: Namespace) -> None:
-    count = 40 if options.tiny else options.size or 5000
-    two = ["-c", "2"]
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        others = stack.enter_context(peers.celery_apps(options.peers, folder))
-        workers = {
-            "Slipway": Worker("config", options_of("celery-worker", *two)),
-            "bare Celery": Worker("bare", ["-l", "info", *two]),
-        }
-        for peer, described in others.items():
-            workers[peer] = Worker(options=["-l", "info", *two], **described)
-        turns = {
-            peer: lambda worker=worker: worker.measure("nothing", count)
-            for peer, worker in workers.items()
-        }
-        samples = common.interleave(turns, options.rounds or 5)
-    settings = {"tasks": count, "processes": 2}
-    common.report(options, "celery", samples, goals, settings)
-
-
-def goals(samples: Samples) -> list[Goal]:
-    rate = common.ratio(samples, "Slipway", "bare Celery", RATE)
-    return [Goal("Celery no-ops, of bare Celery's rate", rate, ">=", 1)]
+def turns(bench: Bench) -> dict[str, Turn]:
+    plain = ["-l", "info", "-c", "2"]
+    workers = {
+        OURS: Worker("config", [*options_of("celery-worker"), "-c", "2"]),
+        BARE: Worker("bare", plain),
+    }
+    if bench.peers:
+        made = bench.stack.enter_context(peers.with_celery(bench.peers, bench.folder))
+        workers |= {name: Worker(app, plain, *rest) for name, (app, *rest) in made.items()}
+    return {
+        name: lambda worker=worker: worker.measure("nothing", bench.size)
+        for name, worker in workers.items()
+    }

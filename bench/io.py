@@ -4,35 +4,33 @@ All are Slipway's workers: celery-worker with 8 processes, celery-mail as it sta
 threads.
 """
 
-from argparse import Namespace
-
-from bench import common
 from bench.celery import MEMORY, RATE, Worker, options_of
-from bench.common import Goal, Samples
+from bench.common import Bench, Turn, ratio
 
-PREFORK, THREADS, MANY = "prefork, -c 8", "threads, as celery-mail", "threads, -c 100"
+SIZE, UNIT = (2000, 40), "tasks"
+PREFORK, THREADS, MANY = "prefork, -c 8", "Slipway's celery-mail: threads", "the same with -c 100"
 SHARE = "tasks/s per MiB"
+GOALS = [
+    (
+        "Tasks that wait, in the same memory, of prefork's",
+        lambda s: ratio(s, MANY, PREFORK, SHARE),
+        ">=",
+        10,
+        "",
+        1,
+    ),
+]
 
 
-def main(options: Namespace) -> None:
-    count = 40 if options.tiny else options.size or 2000
-    pools = {
-        PREFORK: options_of("celery-worker", "-c", "8"),
-        f"Slipway: {THREADS}": options_of("celery-mail"),
-        f"Slipway: {MANY}": options_of("celery-mail", "-c", "100"),
-    }
-
-    def measure(words: list[str]) -> dict[str, float]:
-        # As long for each: processes run fewer.
-        tasks = count // 4 if words == pools[PREFORK] else count
-        found = Worker("config", words).measure("wait", tasks)
+def turns(bench: Bench) -> dict[str, Turn]:
+    def measure(words: list[str], count: int) -> dict[str, float]:
+        found = Worker("config", words).measure("wait", count)
         return {SHARE: found[RATE] / found[MEMORY], RATE: found[RATE], MEMORY: found[MEMORY]}
 
-    turns = {name: lambda words=words: measure(words) for name, words in pools.items()}
-    samples = common.interleave(turns, options.rounds or 5)
-    common.report(options, "io", samples, goals, {"tasks": count, "waiting, s": 0.1})
-
-
-def goals(samples: Samples) -> list[Goal]:
-    many = common.ratio(samples, f"Slipway: {MANY}", PREFORK, SHARE)
-    return [Goal("Tasks that wait, in the same memory, of prefork's", many, ">=", 10, digits=1)]
+    prefork, threads = options_of("celery-worker"), options_of("celery-mail")
+    return {
+        # As long for each: processes run fewer.
+        PREFORK: lambda: measure([*prefork, "-c", "8"], bench.size // 4),
+        THREADS: lambda: measure(threads, bench.size // 2),
+        MANY: lambda: measure([*threads, "-c", "100"], bench.size),
+    }

@@ -22,6 +22,7 @@ PANELS = (
     ("signup", "p95, ms", "Sign-up, 10 visitors: p95, ms"),
     ("stack", "seconds", "Warm start of a stack: s"),
     ("generate", "ms", "A new project: ms"),
+    ("announcement", None, "An announcement: worker's MiB, by second"),
 )
 OURS, OTHER = "#0b7285", "#adb5bd"
 START, END = "<!-- `just bench` writes this table -->", "<!-- to here -->"
@@ -33,37 +34,33 @@ def results(folder: Path) -> dict[str, dict]:
 
 
 def plot(folder: Path) -> None:
-    """Draw docs/bench/bench.svg: the medians, with the range of the rounds."""
+    """Draw bench.svg: the medians, with the range of the rounds."""
     found = results(folder)
     panels = [panel for panel in PANELS if panel[0] in found]
-    course = found.get("announcement", {}).get("course")
-    count = len(panels) + bool(course)
     plt.rcParams |= {"font.size": 8, "svg.fonttype": "none", "svg.hashsalt": "slipway"}
-    figure, axes = plt.subplots(-(-count // 3), 3, figsize=(10, 1.9 * -(-count // 3)), squeeze=False)
-    places = list(axes.flat)
-    for (name, what, title), axis in zip(panels, places, strict=False):
-        samples = found[name]["samples"]
-        values = {who: measures[what] for who, measures in samples.items() if what in measures}
-        middles = [statistics.median(rounds) for rounds in values.values()]
-        ranges = [
-            [middle - min(rounds) for middle, rounds in zip(middles, values.values(), strict=True)],
-            [max(rounds) - middle for middle, rounds in zip(middles, values.values(), strict=True)],
-        ]
-        colours = [OURS if who.startswith(("Slipway", "just", "nix")) else OTHER for who in values]
-        bars = axis.barh(list(values), middles, xerr=ranges, color=colours, ecolor="#495057")
-        axis.bar_label(bars, [f" {middle:.3g}" for middle in middles], label_type="center")
-        axis.set_title(title, loc="left")
-        axis.invert_yaxis()
-    if course:
-        axis = places[len(panels)]
-        axis.plot([row[0] for row in course], [row[2] for row in course], color=OURS)
-        axis.set_ylim(0)
-        size = found["announcement"]["settings"]["users"]
-        axis.set_title(f"{size:,} e-mails: worker's MiB by second", loc="left")
-    for axis in places[count:]:
+    rows = -(-len(panels) // 3)
+    figure, axes = plt.subplots(rows, 3, figsize=(11, 1.7 * rows), squeeze=False)
+    for axis in axes.flat[len(panels) :]:
         axis.remove()
-    for axis in figure.axes:
+    for (name, what, title), axis in zip(panels, figure.axes, strict=True):
+        axis.set_title(title, loc="left")
         axis.spines[["top", "right"]].set_visible(False)
+        if what is None:
+            course = found[name]["course"]
+            axis.plot([row[0] for row in course], [row[2] for row in course], color=OURS)
+            axis.set_ylim(0)
+            continue
+        samples = found[name]["samples"]
+        values = {who: figures[what] for who, figures in samples.items() if what in figures}
+        middles = [statistics.median(rounds) for rounds in values.values()]
+        pairs = list(zip(middles, values.values(), strict=True))
+        reach = [[m - min(r) for m, r in pairs], [max(r) - m for m, r in pairs]]
+        colours = [OURS if who.startswith(("Slipway", "just", "nix")) else OTHER for who in values]
+        axis.barh(list(values), middles, xerr=reach, color=colours, ecolor="#495057")
+        for place, (middle, rounds) in enumerate(pairs):
+            axis.text(max(rounds), place, f"  {middle:.3g}", va="center")
+        axis.margins(x=0.2)
+        axis.invert_yaxis()
     figure.tight_layout()
     figure.savefig(folder / "bench.svg", metadata={"Date": None})
     plt.close(figure)
@@ -71,7 +68,7 @@ def plot(folder: Path) -> None:
 
 def readme(folder: Path, file: Path = common.ROOT / "README.md") -> None:
     """Write the goals into the README, between the two marks."""
-    text = file.read_text()
     lines = common.table([goal for one in results(folder).values() for goal in one["goals"]])
     block = "\n".join([START, *lines, END])
-    file.write_text(re.sub(f"{START}.*?{END}", lambda _: block, text, flags=re.DOTALL))
+    text = re.sub(f"{START}.*?{END}", lambda _: block, file.read_text(), flags=re.DOTALL)
+    file.write_text(text)

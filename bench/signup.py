@@ -7,64 +7,51 @@ third of a second for the password's hash, and workers on the cores of the reque
 files.
 """
 
-import tempfile
-from argparse import Namespace
-from contextlib import ExitStack
-from pathlib import Path
+import statistics
 
 from bench import common, temporal
-from bench.common import Goal, Samples
+from bench.common import Bench, Samples, Turn
 
+SIZE, UNIT = (200, 10), "sign-ups"
 P95, MIDDLE = "p95, ms", "median, ms"
+BOTH, NONE = "Slipway, both backends", "no backend"
 VISITORS = 10
 
 
-def main(options: Namespace) -> None:
-    count = 10 if options.tiny else options.size or 200
-    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        folder = Path(name)
-        (folder / "data").mkdir()
-        words, redis_port = common.redis_server(folder)
-        ready = lambda: common.listens(redis_port)  # noqa: E731
-        stack.enter_context(common.running(*words, ready=ready, log=folder / "redis.log"))
-        temporal_port = stack.enter_context(temporal.server(folder / "data"))
-        ports = {"REDIS_PORT": redis_port, "TEMPORAL_PORT": temporal_port}
-        turns = {
-            title: lambda port=port: visit(port, count)
-            for title, port in (
-                ("Slipway, both backends", serve(stack, folder, "default", ports)),
-                ("no backend", serve(stack, folder, "minimal", ports)),
-            )
-        }
-        samples = common.interleave(turns, options.rounds or 5, warm_up=1)
-    settings = {"sign-ups": count, "visitors": VISITORS}
-    common.report(options, "signup", samples, goals, settings)
+def added(samples: Samples) -> float:
+    """The median of what the backends add in each round."""
+    pairs = zip(samples[BOTH][P95], samples[NONE][P95], strict=True)
+    return statistics.median(both - none for both, none in pairs)
 
 
-def serve(stack: ExitStack, folder: Path, variant: str, ports: dict[str, int]) -> int:
-    """Serve a new project of this variant; return its port."""
-    project, port = common.new_project(folder / variant, variant), common.free_port()
-    env = common.development(folder / variant / ".data", DJANGO_PORT=port, **ports)
+GOALS = [("Added to a sign-up by both backends, p95", added, "<=", 30, "ms", 0)]
+
+
+def turns(bench: Bench) -> dict[str, Turn]:
+    redis_port = bench.stack.enter_context(common.redis_server(bench.folder))
+    temporal_port = bench.stack.enter_context(temporal.server(bench.folder))
+    ports = {"REDIS_PORT": redis_port, "TEMPORAL_PORT": temporal_port}
+    both, none = serve(bench, "default", ports), serve(bench, "minimal", ports)
+    return {BOTH: lambda: visit(both, bench.size), NONE: lambda: visit(none, bench.size)}
+
+
+def serve(bench: Bench, variant: str, ports: dict[str, int]) -> int:
+    """Serve a new project of this variant, and let somebody sign up; return its port."""
+    project, port = common.new_project(bench.folder / variant, variant), common.free_port()
+    env = common.development(project / ".data", DJANGO_PORT=port, **ports)
     env["DJANGO_SETTINGS_MODULE"] = "fast_hash"
     common.run(common.PYTHON, "manage.py", "migrate", cwd=project, env=env)
     words = [common.PYTHON, "-m", "gunicorn", "config.wsgi", "--bind", f"127.0.0.1:{port}"]
     words += ["--threads", "8", "--no-control-socket"]
-    ready = lambda: common.listens(port)  # noqa: E731
-    log = folder / f"{variant}.log"
-    stack.enter_context(common.running(*words, ready=ready, log=log, cwd=project, env=env))
+    log = bench.folder / f"{variant}.log"
+    served = common.running(*words, ready=port, log=log, cwd=project, env=env)
+    bench.stack.enter_context(served)
+    visit(port, 2)
     return port
 
 
 def visit(port: int, count: int) -> dict[str, float]:
     """Let visitors sign up; return the milliseconds of their requests."""
     script = common.CHILDREN / "visitors.py"
-    said = common.run(common.PYTHON, script, port, VISITORS, count).split()
-    return {P95: float(said[0]), MIDDLE: float(said[1])}
-
-
-def goals(samples: Samples) -> list[Goal]:
-    ours, none = samples["Slipway, both backends"], samples["no backend"]
-    added = common.statistics.median(
-        one - two for one, two in zip(ours[P95], none[P95], strict=True)
-    )
-    return [Goal("Added to a sign-up by both backends, p95", added, "<=", 30, "ms", 0)]
+    p95, middle = map(float, common.run(common.PYTHON, script, port, VISITORS, count).split())
+    return {P95: p95, MIDDLE: middle}

@@ -9,73 +9,58 @@ import contextlib
 import json
 import re
 import tempfile
-from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
 
 from bench import common
-from bench.common import Goal, Samples
+from bench.common import OURS, Bench, Turn, ratio
 
+SIZE, UNIT = (300, 4), "workflows"
 ONE, RATE, P95 = "one at a time, ms", "workflows/s", "p95, s"
 BARE = "SDK's and server's defaults"
+GOALS = [
+    ("A workflow alone, of the defaults' time", lambda s: ratio(s, OURS, BARE, ONE), "<=", 0.35),
+    ("… 50 in flight, of the defaults' rate", lambda s: ratio(s, OURS, BARE, RATE), ">=", 2),
+    ("… and of their p95", lambda s: ratio(s, OURS, BARE, P95), "<=", 0.25),
+]
 
 
-def main(options: Namespace) -> None:
-    singles, flood = (2, 4) if options.tiny else (30, options.size or 300)
-    turns = {
-        name: lambda kind=kind: measure(kind, singles, flood)
-        for name, kind in (("Slipway", "slipway"), (BARE, "sdk"))
+def turns(bench: Bench) -> dict[str, Turn]:
+    singles = 2 if bench.tiny else 30
+    return {
+        OURS: lambda: measure("slipway", singles, bench.size),
+        BARE: lambda: measure("sdk", singles, bench.size),
     }
-    samples = common.interleave(turns, options.rounds or 5)
-    settings = {"one at a time": singles, "workflows": flood, "in flight": 50}
-    common.report(options, "temporal", samples, goals, settings)
-
-
-def goals(samples: Samples) -> list[Goal]:
-    def ratio(what: str) -> float:
-        return common.ratio(samples, "Slipway", BARE, what)
-
-    return [
-        Goal("Temporal: one workflow, of the defaults' time", ratio(ONE), "<=", 0.35),
-        Goal("50 workflows in flight, of the defaults' rate", ratio(RATE), ">=", 2),
-        Goal("… and of their p95", ratio(P95), "<=", 0.25),
-    ]
-
-
-def server_command(port: int, ui: int) -> str:
-    """The shell's command in services/temporal.yaml, with these ports."""
-    file = common.TEMPLATE / "services/temporal.yaml"
-    command = yaml.safe_load(file.read_text())["processes"]["temporal"]["command"]
-    ports = {"TEMPORAL_PORT": str(port), "TEMPORAL_UI_PORT": str(ui)}
-    pattern = r"\$\{(\w+):-([^}]*)\}"
-    return re.sub(pattern, lambda match: ports.get(match[1], match[2]), command).replace("$$", "$")
 
 
 @contextlib.contextmanager
-def server(folder: Path, kind: str = "slipway"):
-    """A Temporal server of this kind; its port."""
-    common.tool("temporal")
-    port, ui = common.free_port(), common.free_port()
-    command = server_command(port, ui)
+def server(folder: Path, kind: str = "slipway") -> Iterator[int]:
+    """The port of a Temporal server: the one of services/temporal.yaml, or the defaults'."""
+    ports = {"TEMPORAL_PORT": common.free_port(), "TEMPORAL_UI_PORT": common.free_port()}
+    file = common.TEMPLATE / "services/temporal.yaml"
+    command = yaml.safe_load(file.read_text())["processes"]["temporal"]["command"]
     if kind == "sdk":
         command = (
-            f"exec temporal server start-dev --ip 127.0.0.1 --port {port} --ui-port {ui}"
-            f" --db-filename {folder}/default.db --log-level error"
+            f"exec {common.tool('temporal')} server start-dev --log-level error --ip 127.0.0.1"
+            " --port ${TEMPORAL_PORT:-} --ui-port ${TEMPORAL_UI_PORT:-}"
+            f" --db-filename {folder}/default.db"
         )
-    env = common.development(folder)
-    log = folder / "temporal.log"
-    ready = lambda: common.listens(port)  # noqa: E731
-    with common.running("sh", "-c", command, ready=ready, log=log, env=env):
+    # As process-compose reads it.
+    variable = re.compile(r"\$\{(\w+):-([^}]*)\}")
+    command = variable.sub(lambda match: str(ports.get(match[1], match[2])), command)
+    env, log = common.development(folder), folder / "temporal.log"
+    words, port = ["sh", "-c", command.replace("$$", "$")], ports["TEMPORAL_PORT"]
+    with common.running(*words, ready=port, log=log, env=env):
         yield port
 
 
 def measure(kind: str, singles: int, flood: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as name, server(Path(name), kind) as port:
-        folder, env = Path(name), common.development(Path(name), TEMPORAL_PORT=port)
-        script, log = common.CHILDREN / "temporal_load.py", Path(name) / "worker.log"
-        worker = [common.PYTHON, script, kind]
+        env = common.development(Path(name), TEMPORAL_PORT=port)
+        script = [common.PYTHON, common.CHILDREN / "temporal_load.py"]
+        log = Path(name) / "temporal-worker.log"
         ready = lambda: "ready" in log.read_text()  # noqa: E731
-        with common.running(*worker, ready=ready, log=log, env=env, cwd=folder):
-            said = common.run(common.PYTHON, script, "load", singles, flood, env=env, cwd=folder)
-    return json.loads(said)
+        with common.running(*script, kind, ready=ready, log=log, env=env):
+            return json.loads(common.run(*script, "load", singles, flood, env=env))

@@ -8,15 +8,12 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 
 from temporalio import activity, workflow
 from temporalio.client import Client
-from temporalio.exceptions import TemporalError
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
-QUEUE = "shop-tasks"
 IN_FLIGHT = 50
 
 
@@ -32,54 +29,49 @@ class OneActivity:
         await workflow.execute_activity(nothing, start_to_close_timeout=timedelta(seconds=60))
 
 
-async def client() -> Client:
+async def connect() -> Client:
     """Connect, once the namespace is there."""
-    end = time.monotonic() + 30
     while True:
         try:
-            connected = await Client.connect(f"127.0.0.1:{os.environ['TEMPORAL_PORT']}")
-            await connected.count_workflows()
-            return connected
-        except (RPCError, RuntimeError, TemporalError):
-            if time.monotonic() > end:
-                raise
+            client = await Client.connect(f"127.0.0.1:{os.environ['TEMPORAL_PORT']}")
+            await client.count_workflows()
+            return client
+        except (RPCError, RuntimeError):
             await asyncio.sleep(0.1)
 
 
-async def work(kind: str) -> None:
-    connected = await client()
-    if kind == "slipway":
-        sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "template"))
-        os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
-        import django
-
-        django.setup()
-        from workflows.declarations import Declared, declared
-        from workflows.worker import create_workers
-
-        real = declared()
-        both = Declared(
-            [*real.workflows, OneActivity], [*real.activities, nothing], real.mail_activities
-        )
-        workers = create_workers(connected, both)
-    else:
-        threads = ThreadPoolExecutor(100)  # as many as the SDK runs activities at a time
+def workers(kind: str, client: Client) -> list[Worker]:
+    if kind == "sdk":
         described = {"workflows": [OneActivity], "activities": [nothing]}
-        workers = [
-            Worker(connected, task_queue=QUEUE, activity_executor=threads, **described)
-        ]
+        # As many as the SDK runs activities at a time.
+        threads = ThreadPoolExecutor(100)
+        return [Worker(client, task_queue="shop-tasks", activity_executor=threads, **described)]
+    sys.path.insert(0, os.getcwd())
+    os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
+    import django
+
+    django.setup()
+    from workflows.declarations import Declared, declared
+    from workflows.worker import create_workers
+
+    real = declared()
+    both = [*real.workflows, OneActivity], [*real.activities, nothing], real.mail_activities
+    return create_workers(client, Declared(*both))
+
+
+async def work(kind: str) -> None:
+    running = [worker.run() for worker in workers(kind, await connect())]
     print("ready", flush=True)
-    await asyncio.gather(*(worker.run() for worker in workers))
+    await asyncio.gather(*running)
 
 
 async def load(singles: int, flood: int) -> None:
-    connected = await client()
-    slots = asyncio.Semaphore(IN_FLIGHT)
+    client, slots = await connect(), asyncio.Semaphore(IN_FLIGHT)
 
     async def one(name: str) -> float:
         async with slots:
             start = time.perf_counter()
-            await connected.execute_workflow(OneActivity.run, id=name, task_queue=QUEUE)
+            await client.execute_workflow(OneActivity.run, id=name, task_queue="shop-tasks")
             return time.perf_counter() - start
 
     for number in range(3):

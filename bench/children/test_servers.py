@@ -4,8 +4,10 @@ import asyncio
 import json
 import os
 import time
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from temporal_load import OneActivity, nothing
 from temporalio.client import Client
@@ -27,27 +29,27 @@ async def work(client: Client) -> None:
             await client.execute_workflow(OneActivity.run, id=f"w-{number}", task_queue="bench")
 
 
-async def sdk(starting) -> None:
+async def sdk(starting: Coroutine[Any, Any, WorkflowEnvironment]) -> None:
     async with await starting as environment:
         await work(environment.client)
 
 
 def test_servers(request) -> None:
-    seconds = {}
     skips, serves = map(fixtures.program, ("temporal-test-server", "temporal"))
-    starts = {
-        "time-skipping, s": lambda: WorkflowEnvironment.start_time_skipping(
-            test_server_existing_path=skips
-        ),
-        "dev server, s": lambda: WorkflowEnvironment.start_local(dev_server_existing_path=serves),
+    skipping, local = WorkflowEnvironment.start_time_skipping, WorkflowEnvironment.start_local
+    bare = {
+        "temporal": lambda: skipping(test_server_existing_path=skips),
+        "real_temporal": lambda: local(dev_server_existing_path=serves),
     }
-    for name, fixture in zip(starts, ("temporal", "real_temporal"), strict=True):
+    seconds = []
+    for fixture, start_bare in bare.items():
         start = time.perf_counter()
         if os.environ["KIND"] == "sdk":
-            asyncio.run(sdk(starts[name]()))
+            asyncio.run(sdk(start_bare()))
         else:
             server = request.getfixturevalue(fixture)
-            server.run(work(server.client))
+            server.run(work(server.client), timeout=120)
             server.run(server.environment.shutdown())
-        seconds[name] = time.perf_counter() - start
-    Path(os.environ["RESULTS"]).write_text(json.dumps(seconds))
+        seconds.append(time.perf_counter() - start)
+    found = dict(zip(("time-skipping, s", "dev server, s"), seconds, strict=True))
+    Path(os.environ["RESULTS"]).write_text(json.dumps(found))
