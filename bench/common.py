@@ -71,22 +71,20 @@ def measure(name: str, module: ModuleType, options: Namespace) -> None:
     others = psutil.cpu_percent(interval=1) / 100 * (os.cpu_count() or 1)
     busy = f", while others need {others:.1f} cores" if others > 0.25 else ""
     print(f"{name}{busy}", file=sys.stderr)
-    size = options.size or module.SIZE[options.tiny]
-    settings = {module.UNIT: size}
+    size, file = options.size or module.SIZE[options.tiny], options.out / f"{name}.json"
+    settings, before = {module.UNIT: size}, {}
+    if options.append and file.exists():
+        before = json.loads(file.read_text())
+        if before["settings"] != settings:
+            raise Failed(f"{file.name} was measured with {before['settings']}, this is {settings}.")
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         bench = Bench(folder, stack, size, options.tiny, options.peers)
-        samples = interleave(module.turns(bench), options.rounds)
-    file, loads = options.out / f"{name}.json", [round(others, 1)]
-    if options.append and file.exists():
-        before = json.loads(file.read_text())
-        if (before["settings"], [*before["samples"]]) != (settings, [*samples]):
-            what = f"{before['settings']} and {', '.join(before['samples'])}"
-            raise Failed(f"{file.name} was measured with {what}: leave --append out.")
-        for contestant, figures in before["samples"].items():
-            for what, values in figures.items():
-                samples[contestant][what] = values + samples[contestant][what]
-        loads = before["cores_that_others_needed"] + loads
+        turns = module.turns(bench)
+        samples = before.get("samples") or {contestant: {} for contestant in turns}
+        if samples.keys() != turns.keys():
+            raise Failed(f"{file.name} has other contestants: {', '.join(samples)}.")
+        interleave(turns, options.rounds, samples)
     rounds = max(len(values) for figures in samples.values() for values in figures.values())
     result = {
         "date": datetime.date.today().isoformat(),
@@ -96,7 +94,7 @@ def measure(name: str, module: ModuleType, options: Namespace) -> None:
             "system": f"{platform.system()} {platform.machine()}",
         },
         "versions": versions(),
-        "cores_that_others_needed": loads,
+        "cores_that_others_needed": [*before.get("cores_that_others_needed", []), round(others, 1)],
         "rounds": rounds,
         "settings": settings,
         "samples": samples,
@@ -115,9 +113,8 @@ def measure(name: str, module: ModuleType, options: Namespace) -> None:
     print("\n" + "\n".join(table(result["goals"])) + "\n")
 
 
-def interleave(turns: dict[str, Turn], rounds: int) -> Samples:
+def interleave(turns: dict[str, Turn], rounds: int, samples: Samples) -> None:
     """Let each contestant have its turn in each round, with another one first each time."""
-    samples: Samples = {name: {} for name in turns}
     order = list(turns.items())
     with tqdm.tqdm(total=rounds * len(order), disable=None, leave=False) as bar:
         for number in range(rounds):
@@ -127,7 +124,6 @@ def interleave(turns: dict[str, Turn], rounds: int) -> Samples:
                 for what, value in turn().items():
                     samples[name].setdefault(what, []).append(round(value, 4))
                 bar.update()
-    return samples
 
 
 def median(samples: Samples, name: str, what: str) -> float:

@@ -8,7 +8,8 @@ from bench.celery import MEMORY, RATE, Worker, options_of
 from bench.common import Bench, Turn, ratio
 
 SIZE, UNIT = (2000, 40), "tasks"
-PREFORK, THREADS, MANY = "prefork, -c 8", "Slipway's celery-mail: threads", "the same with -c 100"
+PREFORK = "prefork, -c 8"
+THREADS, MANY = "Slipway's celery-mail, -c 20", "Slipway's threads, -c 100"
 SHARE = "tasks/s per MiB"
 GOALS = [
     (

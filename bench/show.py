@@ -18,11 +18,11 @@ PANELS = (
     ("temporal", "workflows/s", "50 in flight: workflows/s"),
     ("temporal", "p95, s", "50 in flight: p95, s"),
     ("celery", "tasks/s", "Celery no-ops/s, -c 2"),
-    ("io", "tasks/s per MiB", "100 ms of waiting: tasks/s per MiB"),
+    ("io", "tasks/s per MiB", "Waiting tasks/s per MiB"),
     ("signup", "p95, ms", "Sign-up, 10 visitors: p95, ms"),
     ("stack", "seconds", "Warm start of a stack: s"),
     ("generate", "ms", "A new project: ms"),
-    ("announcement", None, "An announcement: worker's MiB, by second"),
+    ("announcement", None, "Announcement: worker's MiB by second"),
 )
 OURS, OTHER = "#0b7285", "#adb5bd"
 START, END = "<!-- `just bench` writes this table -->", "<!-- to here -->"
@@ -58,7 +58,8 @@ def plot(folder: Path) -> None:
         colours = [OURS if who.startswith(("Slipway", "just", "nix")) else OTHER for who in values]
         axis.barh(list(values), middles, xerr=reach, color=colours, ecolor="#495057")
         for place, (middle, rounds) in enumerate(pairs):
-            axis.text(max(rounds), place, f"  {middle:.3g}", va="center")
+            at = {"xytext": (4, 0), "textcoords": "offset points", "va": "center"}
+            axis.annotate(f"{middle:.3g}", (max(rounds), place), **at)
         axis.margins(x=0.2)
         axis.invert_yaxis()
     figure.tight_layout()

@@ -38,12 +38,13 @@ def turns(bench: Bench) -> dict[str, Turn]:
 @contextlib.contextmanager
 def server(folder: Path, kind: str = "slipway") -> Iterator[int]:
     """The port of a Temporal server: the one of services/temporal.yaml, or the defaults'."""
+    program = common.tool("temporal")
     ports = {"TEMPORAL_PORT": common.free_port(), "TEMPORAL_UI_PORT": common.free_port()}
     file = common.TEMPLATE / "services/temporal.yaml"
     command = yaml.safe_load(file.read_text())["processes"]["temporal"]["command"]
     if kind == "sdk":
         command = (
-            f"exec {common.tool('temporal')} server start-dev --log-level error --ip 127.0.0.1"
+            f"exec {program} server start-dev --log-level error --ip 127.0.0.1"
             " --port ${TEMPORAL_PORT:-} --ui-port ${TEMPORAL_UI_PORT:-}"
             f" --db-filename {folder}/default.db"
         )

@@ -1,6 +1,7 @@
 """`just bench` works: with tiny numbers, which measure nothing."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def test_each_benchmark_works_and_writes_what_it_measured(tmp_path):
                 assert len(values) == 1 and enough, (name, contestant, what, values)
         for goal in result["goals"]:
             assert f"| {goal['what']} | " in done.stdout
-    assert "e-mails: worker's MiB by second" in (tmp_path / "bench.svg").read_text()
+    assert "Announcement: worker" in (tmp_path / "bench.svg").read_text()
 
 
 def test_rounds_add_up_only_for_the_same_settings(tmp_path):
@@ -55,7 +56,7 @@ def test_rounds_add_up_only_for_the_same_settings(tmp_path):
     file.write_text(json.dumps(result | {"settings": {"size": 7}}))
     refused = bench("generate", "--tiny", "--append", "--out", tmp_path, ok=False)
     assert refused.returncode == 1
-    assert "generate.json was measured with {'size': 7}" in refused.stderr
+    assert "generate.json was measured with {'size': 7}, this is {'projects': 1}." in refused.stderr
 
 
 @pytest.mark.parametrize(
@@ -75,24 +76,43 @@ def test_what_cannot_be_measured_is_said_in_a_sentence(arguments, code, says):
     assert "Traceback" not in refused.stderr
 
 
-def test_a_child_that_fails_is_named_with_its_last_words(tmp_path):
-    """A worker that cannot start, and a tool that is not there."""
-    copy = tmp_path / "copy"
-    shutil.copytree(ROOT / "bench", copy / "bench")
-    shutil.copytree(ROOT / "template/services", copy / "template/services")
-    (copy / "template/.venv").symlink_to(ROOT / "template/.venv")
-    script = [copy / "bench/bench.py", "celery", "--tiny", "--rounds", "1", "--out", tmp_path]
-    uv = shutil.which("uv", path=f"{ROOT}/template/.tools/bin") or "uv"
-    failed = run(uv, "run", "--no-project", "--script", *script, cwd=tmp_path, ok=False)
+@pytest.fixture
+def elsewhere(tmp_path):
+    """A function that runs a copy of the benchmarks, beside a template that has no code."""
+    uv = shutil.which("uv", path=f"{ROOT}/template/.tools/bin:{os.environ['PATH']}")
+    for name in ("bench", "template/services"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+
+    def bench(name: str, **environment: str):
+        command = [uv, "run", "--no-project", "--script", tmp_path / "bench/bench.py", name]
+        return run(*command, "--tiny", "--out", tmp_path, cwd=tmp_path, ok=False, **environment)
+
+    bench.packages = tmp_path / "template/.venv"
+    return bench
+
+
+def test_a_child_that_fails_is_named_with_its_last_words(elsewhere, tmp_path):
+    elsewhere.packages.symlink_to(ROOT / "template/.venv")
+    failed = elsewhere("celery")
 
     assert failed.returncode == 1
-    assert "bench: python" in failed.stderr and "No module named 'config'" in failed.stderr
+    assert "publish.py config nothing 40 failed:" in failed.stderr
+    assert "No module named 'config'" in failed.stderr
     assert not list(tmp_path.glob("*.json"))
+
+
+def test_a_tool_that_is_not_there_is_named(elsewhere):
+    nothing = elsewhere("temporal")
+    assert (nothing.returncode, "template/.venv is not there" in nothing.stderr) == (1, True)
+
+    (elsewhere.packages / "bin").mkdir(parents=True)
+    (elsewhere.packages / "bin/python").touch()
+    no_server = elsewhere("temporal", PATH="/usr/bin:/bin")
+    assert (no_server.returncode, "bench: temporal is not there" in no_server.stderr) == (1, True)
 
 
 def test_the_readme_shows_what_was_measured():
     readme = (ROOT / "README.md").read_text()
     for file in (ROOT / "docs/bench").glob("*.json"):
         for goal in json.loads(file.read_text())["goals"]:
-            unit = goal["unit"] and f" {goal['unit']}"
-            assert f"{goal['measured']:.{goal['digits']}f}{unit} |" in readme, goal["what"]
+            assert f"| {goal['what']} | {goal['goal']} | {goal['measured']} |" in readme
