@@ -61,6 +61,8 @@ def check(peers: Path | None) -> None:
     """Raise `Failed` unless everything is there that each benchmark needs."""
     if not PYTHON.exists():
         raise Failed("template/.venv is not there. Run `sh dev just setup`.")
+    for name in ("redis-server", "temporal"):
+        tool(name)
     for name in PEERS if peers else ():
         if not (peers / name).is_dir():
             raise Failed(f"{peers / name} is not there. PEERS must hold clones of both peers.")
@@ -77,16 +79,7 @@ def measure(name: str, module: ModuleType, options: Namespace) -> None:
         before = json.loads(file.read_text())
         if before["settings"] != settings:
             raise Failed(f"{file.name} was measured with {before['settings']}, this is {settings}.")
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        bench = Bench(folder, stack, size, options.tiny, options.peers)
-        turns = module.turns(bench)
-        samples = before.get("samples") or {contestant: {} for contestant in turns}
-        if samples.keys() != turns.keys():
-            raise Failed(f"{file.name} has other contestants: {', '.join(samples)}.")
-        interleave(turns, options.rounds, samples)
-    rounds = max(len(values) for figures in samples.values() for values in figures.values())
-    result = {
+    about = {
         "date": datetime.date.today().isoformat(),
         "machine": {
             "cores": os.cpu_count(),
@@ -94,17 +87,30 @@ def measure(name: str, module: ModuleType, options: Namespace) -> None:
             "system": f"{platform.system()} {platform.machine()}",
         },
         "versions": versions(),
-        "cores_that_others_needed": [*before.get("cores_that_others_needed", []), round(others, 1)],
-        "rounds": rounds,
+        "cores_others_needed": [*before.get("cores_others_needed", []), round(others, 1)],
         "settings": settings,
-        "samples": samples,
-        "goals": [goal(samples, *row) for row in module.GOALS],
-        **bench.more,
     }
-    options.out.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(result, indent=1, ensure_ascii=False)
-    numbers = re.compile(r"\[\s+([-\d.,\s]+?)\s+\]")  # each list of them on one line
-    file.write_text(numbers.sub(lambda match: f"[{' '.join(match[1].split())}]", text) + "\n")
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        bench = Bench(folder, stack, size, options.tiny, options.peers)
+        turns = module.turns(bench)
+        samples = before.get("samples") or {contestant: {} for contestant in turns}
+        if samples.keys() != turns.keys():
+            raise Failed(f"{file.name} has other contestants: {', '.join(samples)}.")
+        with tqdm.tqdm(total=options.rounds * len(turns), disable=None, leave=False) as bar:
+            for number in range(options.rounds):
+                figures = one_round(turns, number, bar)
+                for contestant, found in figures.items():
+                    for what, value in found.items():
+                        samples[contestant].setdefault(what, []).append(round(value, 4))
+                result = {
+                    **about,
+                    "samples": samples,
+                    "goals": goals(module, samples),
+                    **bench.more,
+                }
+                write(file, result)  # so that an end before the last round loses little
+    rounds = max(len(values) for figures in samples.values() for values in figures.values())
     columns = list(dict.fromkeys(what for figures in samples.values() for what in figures))
     print(f"| medians of {rounds} | {' | '.join(columns)} |\n|{' --- |' * (len(columns) + 1)}")
     for contestant, figures in samples.items():
@@ -113,17 +119,23 @@ def measure(name: str, module: ModuleType, options: Namespace) -> None:
     print("\n" + "\n".join(table(result["goals"])) + "\n")
 
 
-def interleave(turns: dict[str, Turn], rounds: int, samples: Samples) -> None:
-    """Let each contestant have its turn in each round, with another one first each time."""
-    order = list(turns.items())
-    with tqdm.tqdm(total=rounds * len(order), disable=None, leave=False) as bar:
-        for number in range(rounds):
-            shift = number % len(order)
-            for name, turn in order[shift:] + order[:shift]:
-                bar.set_description(name)
-                for what, value in turn().items():
-                    samples[name].setdefault(what, []).append(round(value, 4))
-                bar.update()
+def one_round(turns: dict[str, Turn], number: int, bar: tqdm.tqdm) -> dict[str, dict[str, float]]:
+    """Let each contestant have its turn, with another one first in each round."""
+    order, figures = list(turns), {}
+    shift = number % len(order)
+    for name in order[shift:] + order[:shift]:
+        bar.set_description(name)
+        figures[name] = turns[name]()
+        bar.update()
+    return figures
+
+
+def write(file: Path, result: dict[str, object]) -> None:
+    """Write the results, each list of numbers on one line."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(result, indent=1, ensure_ascii=False)
+    numbers = re.compile(r"\[\s+([-\d.,\s]+?)\s+\]")
+    file.write_text(numbers.sub(lambda match: f"[{' '.join(match[1].split())}]", text) + "\n")
 
 
 def median(samples: Samples, name: str, what: str) -> float:
@@ -137,13 +149,17 @@ def ratio(samples: Samples, name: str, other: str, what: str) -> float:
     return statistics.median(one / two for one, two in pairs)
 
 
-def goal(samples: Samples, what: str, figure, sign: str, limit: float, unit="", digits=2) -> dict:
+def goals(module: ModuleType, samples: Samples) -> list[dict]:
     """What was to be reached, and what was, as texts."""
-    measured = figure(samples)
-    met = measured <= limit if sign == "<=" else measured >= limit
-    wanted = f"{'≤' if sign == '<=' else '≥'} {limit:g} {unit}".strip()
-    reached = f"{measured:.{digits}f} {unit}".strip()
-    return {"what": what, "goal": wanted, "measured": reached, "met": met}
+    found = []
+    for what, figure, sign, limit, *form in module.GOALS:
+        unit, digits = form or ("", 2)
+        measured = figure(samples)
+        met = measured <= limit if sign == "<=" else measured >= limit
+        wanted = f"{'≤' if sign == '<=' else '≥'} {limit:g} {unit}".strip()
+        reached = f"{measured:.{digits}f} {unit}".strip()
+        found.append({"what": what, "goal": wanted, "measured": reached, "met": met})
+    return found
 
 
 def table(goals: list[dict]) -> list[str]:
@@ -162,9 +178,9 @@ def versions() -> dict[str, str]:
         "[print(n, m.version(n)) for n in ('django', 'celery', 'kombu', 'redis', 'temporalio')]"
     )
     found = dict(line.split() for line in run(PYTHON, "-c", code).splitlines())
-    with contextlib.suppress(Failed, FileNotFoundError):
-        for name in ("redis-server", "temporal"):
-            found[name] = re.findall(r"\d+\.\d+\.\d+", run(tool(name), "--version"))[0]
+    for name in ("redis-server", "temporal"):
+        found[name] = re.findall(r"\d+\.\d+\.\d+", run(tool(name), "--version"))[0]
+    with contextlib.suppress(Failed):  # an archive is no clone
         found["slipway"] = run("git", "describe", "--always", cwd=ROOT).strip()
     return found
 

@@ -32,7 +32,6 @@ def test_each_benchmark_works_and_writes_what_it_measured(tmp_path):
     assert {file.stem for file in tmp_path.glob("*.json")} == MEASURED.keys()
     for name, measures in MEASURED.items():
         result = json.loads((tmp_path / f"{name}.json").read_text())
-        assert result["rounds"] == 1
         assert result["machine"].keys() == {"cores", "memory_gib", "system"}
         assert {"python", "django", "celery", "temporalio"} <= result["versions"].keys()
         of_ours = next(iter(result["samples"].values()))
@@ -51,7 +50,7 @@ def test_rounds_add_up_only_for_the_same_settings(tmp_path):
     bench("generate", "--tiny", "--rounds", "2", "--append", "--out", tmp_path)
     file = tmp_path / "generate.json"
     result = json.loads(file.read_text())
-    assert result["rounds"] == len(result["samples"]["just new"]["ms"]) == 3
+    assert len(result["samples"]["just new"]["ms"]) == 3
 
     file.write_text(json.dumps(result | {"settings": {"size": 7}}))
     refused = bench("generate", "--tiny", "--append", "--out", tmp_path, ok=False)
