@@ -84,7 +84,7 @@ def _require_stopped(socket: str) -> None:
         raise Problem(
             f"The stack runs already: {address(project.environment())}\n"
             f"in {project.ROOT} (process-compose{pid}).\n"
-            "To see it: just status. To stop it: just down"
+            "To see it: just status. To stop it: just down. To start one: just restart NAME"
         )
     if servers:
         raise Problem(f"process-compose (pid {servers[0]}) does not answer. First: just down")
