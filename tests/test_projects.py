@@ -76,14 +76,31 @@ def expected(*names: str) -> set[str]:
     return COMMON.union(*(OF_BACKEND[backend] for backend in backends))
 
 
-@pytest.fixture
-def make(new, tmp_path):
-    """A function that returns a committed project, in a folder named shop."""
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("projects")
 
-    def make(*names: str, **environment: str) -> Project:
-        new("shop", *names, cwd=tmp_path)
-        commit(tmp_path / "shop")
-        return Project(tmp_path / "shop", **environment)
+
+@pytest.fixture
+def make(new, shared):
+    """A function that returns a committed project, in a folder named shop.
+
+    It has the packages and the tools of the project before it in the same place, as after a
+    switch of branches, because installing them would take most of the time. Those in a place of
+    their own have not.
+    """
+
+    def make(*names: str, place: Path = shared, **environment: str) -> Project:
+        folder, before = place / "shop", place / "before"
+        if folder.exists():
+            folder.rename(before)
+        new("shop", *names, cwd=place)
+        commit(folder)
+        for kept in (".venv", ".tools", ".mypy_cache"):
+            if (before / kept).exists():
+                (before / kept).rename(folder / kept)
+        shutil.rmtree(before, ignore_errors=True)
+        return Project(folder, **environment)
 
     return make
 
@@ -126,8 +143,8 @@ def test_the_whole_stack_runs(variant, make):
     check_the_whole_stack(make(variant), variant)
 
 
-def test_the_whole_stack_runs_in_the_shell_of_its_flake(make, in_nix):
-    project = make("default", "postgres", **in_nix)
+def test_the_whole_stack_runs_in_the_shell_of_its_flake(make, in_nix, tmp_path):
+    project = make("default", "postgres", place=tmp_path, **in_nix)
     check_the_whole_stack(project, "default", "postgres")
     # The programs of the backends come from Nix, not from wheels.
     assert not (project.folder / ".venv" / "bin" / "temporal").exists()
@@ -282,8 +299,8 @@ def test_an_update_runs(source, tmp_path):
         assert project.processes() == expected("default")
 
 
-def test_a_moved_project_says_so_and_runs(make):
-    project = make("minimal")
+def test_a_moved_project_says_so_and_runs(make, tmp_path):
+    project = make("minimal", place=tmp_path)
     project.dev("just", "setup")
     project.folder = project.folder.rename(project.folder.parent / "store")
     assert "moved from" in project.dev("just", "manage", "check").stderr
@@ -291,9 +308,9 @@ def test_a_moved_project_says_so_and_runs(make):
         assert "store" in project.page().lower()
 
 
-def test_dev_turns_flakes_on_where_they_are_off(make, in_nix):
+def test_dev_turns_flakes_on_where_they_are_off(make, in_nix, tmp_path):
     config = in_nix["NIX_CONFIG"].replace("experimental-features = nix-command flakes", "")
-    project = make("minimal", **in_nix | {"NIX_CONFIG": config})
+    project = make("minimal", place=tmp_path, **in_nix | {"NIX_CONFIG": config})
     assert project.dev("printenv", "DEV_TOOLS").stdout == "nix\n"
 
 

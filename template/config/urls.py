@@ -6,6 +6,8 @@ from django.conf.urls.static import static
 from django.contrib import admin
 from django.urls import include, path
 
+admin.site.site_header = admin.site.site_title = settings.PROJECT_NAME
+
 urlpatterns = [
     path("", include("home.urls")),
     path("accounts/", include("accounts.urls")),

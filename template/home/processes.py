@@ -19,7 +19,7 @@ CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\].*?(?:\x07|\x1b\\)|[\x00-\x
 
 @dataclass(frozen=True, order=True)
 class Process:
-    """One process: ``state`` in words, and how its dot looks: good, waiting or bad."""
+    """One process: ``state`` in words, and how its dot looks: good, waiting, bad or off."""
 
     name: str
     state: str
@@ -70,7 +70,7 @@ def _process(answer: dict) -> Process:
         ready = not answer["has_ready_probe"] or answer["is_ready"] == "Ready"
         state, dot = ("ready", "good") if ready else ("starting", "waiting")
     elif state == "disabled":
-        dot = "good"
+        dot = "off"
     elif state in ("skipped", "error"):
         dot = "bad"
     return Process(answer["name"], state, dot, answer["restarts"])

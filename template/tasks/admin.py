@@ -8,7 +8,7 @@ from .models import FailedTask
 
 @admin.register(FailedTask)
 class FailedTaskAdmin(FailedWorkAdmin):
-    list_display = ["task", "args", "error", "times", "last_failed_at", "state"]
+    list_display = ["task", "state", "args", "error", "times", "last_failed_at"]
     list_filter = [Failed, "state", "task"]
     search_fields = ["task", "args", "error"]
     unavailable = (*failures.UNAVAILABLE, failures.Refused)

@@ -15,7 +15,7 @@ def test_a_taken_port_names_its_holder_and_the_variable(project):
         said = project.refused("up", "-D")
     assert f"Port {project.port} (app) is taken by" in said
     assert f"pid {os.getpid()}" in said
-    assert "WEB_PORT=" in said
+    assert "in the environment: WEB_PORT=" in said  # which wins
     assert project.processes() == {}
 
 

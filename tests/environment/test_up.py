@@ -1,8 +1,14 @@
 """Starting and stopping, and what may be in the way."""
 
+import contextlib
+import fcntl
 import os
+import pty
 import shutil
 import subprocess
+import termios
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -57,6 +63,37 @@ def test_without_a_terminal_it_runs_plainly_until_it_is_told_to_stop(project):
     assert server.returncode == 0
     assert "Serving HTTP" in output  # the processes' output, line by line
     assert project.processes() == {}
+
+
+def test_down_ends_it_in_another_terminal(project):
+    """There process-compose shows itself, and would stay when all it started has ended."""
+    ours, theirs = pty.openpty()
+    server = subprocess.Popen(
+        project.command("up"),
+        cwd=project.root,
+        env=project.env,
+        stdin=theirs,
+        stdout=theirs,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(theirs)
+    threading.Thread(target=drain, args=[ours], daemon=True).start()
+    wait_for(lambda: project.run("wait").returncode == 0)
+    start = time.monotonic()
+    said = project.ok("down")
+    assert said.startswith("Stopped in")
+    assert time.monotonic() - start < 15
+    assert server.wait(timeout=15) == 0
+    assert project.processes() == {}
+
+
+def drain(terminal: int) -> None:
+    """Read what is shown, or who shows it waits. It ends when the other side is closed."""
+    with contextlib.suppress(OSError):
+        while os.read(terminal, 4096):
+            pass
+    os.close(terminal)
 
 
 def test_up_twice_says_that_it_runs_and_where(project):

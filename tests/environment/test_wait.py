@@ -1,5 +1,7 @@
 """`wait`: it ends when all is ready, and at once where waiting cannot help."""
 
+import os
+import signal
 import subprocess
 import time
 
@@ -54,6 +56,24 @@ def test_after_the_time_out_it_names_what_is_not_ready(project):
     assert "worker: running, but not ready" in said
     assert "working as 0" in said
     assert "web:" not in said
+
+
+def test_a_stack_that_is_slow_to_answer_has_not_stopped(project):
+    """As on a machine that is busy."""
+    project.services(f"{WEB}{WORKER.replace('heartbeat.beat', 'str')}")
+    project.ok("up", "-D")
+    server = project.pid("process-compose")
+    os.kill(server, signal.SIGSTOP)
+    waiting = subprocess.Popen(
+        project.command("wait", "--timeout", "5"),
+        cwd=project.root,
+        env=project.env,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(4)
+    os.kill(server, signal.SIGCONT)
+    assert "Not ready after 5 s" in waiting.communicate(timeout=30)[1]
 
 
 def test_it_may_be_called_before_up(project):

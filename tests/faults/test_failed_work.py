@@ -47,7 +47,10 @@ def test_a_log_is_shown_as_text_and_a_restart_wants_a_name_that_runs(
     monkeypatch.setattr(processes, "RESTART_AFTER", 0)
 
     assert "<pre>&lt;b&gt;red&lt;/b&gt;\n</pre>" in client.get("/?log=mailer").content.decode()
-    assert "<pre>" not in client.get("/?log=other").content.decode()
+    page = client.get("/?log=other").content.decode()
+    assert "<pre>" not in page
+    assert "dot off" in page  # what is disabled runs not, and is started
+    assert "Start</button>" in page
     assert client.post(reverse("restart", args=["other"])).status_code == 404
     assert client.get(reverse("restart", args=["mailer"])).status_code == 405
     assert client.post(reverse("restart", args=["mailer"])).status_code == 302

@@ -202,6 +202,21 @@ def test_the_disk_is_full_for_a_while(tour: Tour, under_sign_ups: Callable):
 
 
 @pytest.mark.long
+def test_the_disk_is_read_only_for_a_while(tour: Tour, under_sign_ups: Callable):
+    """No file can be opened for writing; what is open stays so."""
+    if not tour.data_dir.parent.is_mount():
+        pytest.skip("Nothing can be mounted without root.")
+
+    def harm() -> None:
+        subprocess.run(["mount", "--bind", tour.data_dir, tour.data_dir], check=True)
+        subprocess.run(["mount", "-o", "remount,bind,ro", tour.data_dir], check=True)
+        time.sleep(4)
+        subprocess.run(["umount", "--lazy", tour.data_dir], check=True)
+
+    under_sign_ups("the disk read-only for 4 s", 1, harm)
+
+
+@pytest.mark.long
 def test_a_process_that_hangs_is_not_ready(tour: Tour):
     """Servers within 15 seconds, what has a heartbeat within 45."""
     running = [p.name for p in client.processes(tour.socket) if p.status == "Running"]

@@ -40,7 +40,7 @@ class Process:
         return self.status in {"Running", "Restarting", "Terminating"}
 
 
-def processes(socket_path: str | Path, timeout: float = 1) -> list[Process] | None:
+def processes(socket_path: str | Path, timeout: float = 5) -> list[Process] | None:
     """Return the stack's processes by name, or None when no stack answers within *timeout* s."""
     try:
         answer = _request("GET", "/processes", socket_path, timeout)
@@ -89,7 +89,7 @@ def ask(method: str, path: str, socket_path: str | Path) -> dict:
         raise Problem(f"process-compose: {error}") from None
 
 
-def _request(method: str, path: str, socket_path: str | Path, timeout: float = 1) -> dict:
+def _request(method: str, path: str, socket_path: str | Path, timeout: float = 5) -> dict:
     """Send one request to process-compose and return its JSON answer.
 
     *timeout* is in seconds, for each socket operation. Raises `OSError` when nothing answers

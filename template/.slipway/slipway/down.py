@@ -2,7 +2,7 @@
 
 import time
 
-from slipway import client, orphans, project, up
+from slipway import client, orphans, project, system, up
 from slipway.processes import STOP
 
 
@@ -17,7 +17,9 @@ def down() -> int:
     running = client.processes(socket) is not None
     if running:
         client.tell("POST", "/project/stop", socket, timeout=STOP)
-        while orphans.find(socket) and time.monotonic() - start < STOP:
+        while (left := orphans.find(socket)) and time.monotonic() - start < STOP:
+            if all("process-compose up" in system.command(pid) for pid in left):
+                orphans.stop(socket)  # it would stay where it shows itself in a terminal
             time.sleep(0.05)
     if orphans.find(socket):
         orphans.end(socket)

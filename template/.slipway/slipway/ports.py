@@ -118,10 +118,11 @@ def _move(ports: list[Port], fixed: set[str], others: set[int], env: dict[str, s
 
 def describe_taken(port: Port, ports: list[Port]) -> str:
     """Say what has taken *port*, one of *ports*, and what to do."""
+    where = "the environment" if os.environ.get(port.variable) else ".env"
     return (
         f"Port {port.number} ({port.service}) is taken by {holder(port.number)}.\n"
         "  Stop that (another project's stack: just down in its folder), or choose another port,\n"
-        f"  in .env: {port.variable}={_free_near(port.number, ports)}"
+        f"  in {where}: {port.variable}={_free_near(port.number, ports)}"
     )
 
 

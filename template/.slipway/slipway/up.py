@@ -84,7 +84,7 @@ def _require_stopped(socket: str) -> None:
         raise Problem(
             f"The stack runs already: {address(project.environment())}\n"
             f"in {project.ROOT} (process-compose{pid}).\n"
-            "To see it: just status. To stop it: just down"
+            "To see it: just status. To stop it: just down. To start one: just restart NAME"
         )
     if servers:
         raise Problem(f"process-compose (pid {servers[0]}) does not answer. First: just down")
@@ -129,7 +129,8 @@ def _start(arguments: list[str], env: dict[str, str], detached: bool) -> subproc
 def _stay(server: subprocess.Popen, socket: str) -> int:
     code = server.wait()
     if code >= 0:
-        return code
+        # Where it shows itself in a terminal, it ends with 1 when it is told to stop.
+        return 0 if code == 1 and sys.stdin.isatty() else code
     print(f"process-compose was killed by signal {-code}.")
     orphans.end(socket)
     return 128 - code
