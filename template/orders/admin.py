@@ -5,7 +5,6 @@ from django.http import HttpRequest
 from workflows import client
 
 from .models import Order, Product
-from .start import take_back
 
 
 @admin.register(Product)
@@ -25,6 +24,8 @@ class OrderAdmin(admin.ModelAdmin):
     @admin.action(description="Take back stopped orders", permissions=["take_back"])
     def take_back(self, request: HttpRequest, orders: QuerySet[Order]) -> None:
         """Refund and release what they had, and cancel them."""
+        from .start import take_back
+
         stopped = orders.filter(state=Order.State.STOPPED)
         try:
             for order in stopped:

@@ -14,23 +14,22 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.conf import settings
-from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
-from temporalio.client import Client
-from temporalio.common import WorkflowIDReusePolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.service import RPCError
 
 from .connection import why_unreachable
+
+# The SDK is imported where it is used first: most processes import this, and few call Temporal.
+if TYPE_CHECKING:
+    from temporalio.client import Client
 
 # Seconds that a call may take, for a request that somebody is waiting for.
 TIMEOUT = 0.8
 # Seconds after which `each` begins no other, so that the sweep has an end when Temporal is slow.
 ENOUGH = 30
 # What `call` raises if Temporal cannot be reached, refuses, or does not answer in time.
-UNAVAILABLE = (ConnectionError, RPCError, TimeoutError)
+UNAVAILABLE = (ConnectionError, TimeoutError)
 
 logger = logging.getLogger(__name__)
 
@@ -38,11 +37,11 @@ Result = TypeVar("Result")
 Row = TypeVar("Row")
 
 _loop: asyncio.AbstractEventLoop | None = None
-_client: Client | None = None
+_client: "Client | None" = None
 _lock = threading.Lock()
 
 
-def call(request: Callable[[Client], Awaitable[Result]], timeout: float = TIMEOUT) -> Result:
+def call(request: "Callable[[Client], Awaitable[Result]]", timeout: float = TIMEOUT) -> Result:
     """Await ``request(client)`` on the client's loop, and return its result.
 
     Waits at most ``timeout`` seconds, which the SDK alone does not if a server says nothing. Raises
@@ -77,6 +76,9 @@ def start_once(workflow: Callable, input: Any, *, id: str, summary: str) -> bool
 
     Call this after the commit: a worker may be faster. Raises what `call` does.
     """
+    from temporalio.common import WorkflowIDReusePolicy
+    from temporalio.exceptions import WorkflowAlreadyStartedError
+
     try:
         call(
             lambda temporal: temporal.start_workflow(
@@ -115,6 +117,8 @@ def each(rows: Iterable[Row], see_to: Callable[[Row], object]) -> None:
 
 def check() -> None:
     """Raise unless Temporal answers in time and has the project's namespace, for `/health/`."""
+    from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+
     call(
         lambda temporal: temporal.workflow_service.describe_namespace(
             DescribeNamespaceRequest(namespace=temporal.namespace)
@@ -122,9 +126,15 @@ def check() -> None:
     )
 
 
-async def _request(request: Callable[[Client], Awaitable[Result]]) -> Result:
+async def _request(request: "Callable[[Client], Awaitable[Result]]") -> Result:
+    from temporalio.client import Client
+    from temporalio.service import RPCError
+
     global _client
     if _client is None:
         # Lazy: it connects at the first request, and again after one that could not.
         _client = await Client.connect(**settings.TEMPORAL_API_OPTIONS, lazy=True)
-    return await request(_client)
+    try:
+        return await request(_client)
+    except RPCError as error:
+        raise ConnectionError(str(error)) from error

@@ -3,20 +3,16 @@
 import json
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
+from typing import TYPE_CHECKING
 
 from django.db.models import F, Max
-from temporalio.api.common.v1 import WorkflowExecution as Execution
-from temporalio.api.enums.v1 import EventType, WorkflowIdReusePolicy
-from temporalio.api.workflowservice.v1 import (
-    ResetWorkflowExecutionRequest,
-    StartWorkflowExecutionRequest,
-)
-from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus, WorkflowHandle
-from temporalio.service import RPCError, RPCStatusCode
 
 from . import client
 from .models import FailedWorkflow
 from .observe import status_name
+
+if TYPE_CHECKING:
+    from temporalio.client import Client, WorkflowExecution, WorkflowHandle
 
 State = FailedWorkflow.State
 
@@ -48,13 +44,13 @@ def look(timeout: float = client.TIMEOUT) -> int:
     for run in last.values():
         if run.id not in alive or alive[run.id] <= run.start_time:
             _record(run)
-    stuck = [run.run_id for run in failed if run.status is WorkflowExecutionStatus.RUNNING]
+    stuck = [run.run_id for run in failed if status_name(run) == "running"]
     FailedWorkflow.objects.filter(state=State.FAILED, how="stuck").exclude(run_id__in=stuck).update(
         state=State.SUCCEEDED, how="went on"
     )
     for run in later:
         before = waiting.filter(name=_name(run), started_at__lt=run.start_time)
-        if run.status is WorkflowExecutionStatus.COMPLETED:
+        if status_name(run) == "completed":
             before.update(state=State.SUCCEEDED)
         elif _name(run) == run.id:  # a schedule's next run says nothing before its end
             before.update(state=State.AGAIN)
@@ -87,8 +83,10 @@ def give_up(row: FailedWorkflow) -> None:
 
 
 async def _ask(
-    temporal: Client, since: datetime, names: list[str]
-) -> tuple[list[WorkflowExecution], list[WorkflowExecution], int]:
+    temporal: "Client", since: datetime, names: list[str]
+) -> "tuple[list[WorkflowExecution], list[WorkflowExecution], int]":
+    from temporalio.service import RPCError, RPCStatusCode
+
     ended = f'({ENDED} AND CloseTime > "{since.isoformat()}")'
     try:
         failed = [run async for run in temporal.list_workflows(f"{ended} OR ({STUCK})", limit=1000)]
@@ -105,13 +103,13 @@ async def _ask(
     return failed, later, (await temporal.count_workflows('ExecutionStatus = "Running"')).count
 
 
-def _name(run: WorkflowExecution) -> str:
+def _name(run: "WorkflowExecution") -> str:
     schedule = run.search_attributes.get("TemporalScheduledById")
     return str(schedule[0]) if schedule else run.id
 
 
-def _record(run: WorkflowExecution) -> None:
-    stuck = run.status is WorkflowExecutionStatus.RUNNING
+def _record(run: "WorkflowExecution") -> None:
+    stuck = status_name(run) == "running"
     failed_at = run.close_time or datetime.now(UTC)
     fields = {
         "workflow_id": run.id,
@@ -132,11 +130,14 @@ def _record(run: WorkflowExecution) -> None:
     same.exclude(how=fields["how"]).update(**fields)
 
 
-def _handle(temporal: Client, row: FailedWorkflow) -> WorkflowHandle:
+def _handle(temporal: "Client", row: FailedWorkflow) -> "WorkflowHandle":
     return temporal.get_workflow_handle(row.workflow_id, run_id=row.run_id)
 
 
-async def _start(temporal: Client, row: FailedWorkflow) -> None:
+async def _start(temporal: "Client", row: FailedWorkflow) -> None:
+    from temporalio.api.enums.v1 import WorkflowIdReusePolicy
+    from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
+
     first = await anext(_handle(temporal, row).fetch_history_events(page_size=1))
     old = first.workflow_execution_started_event_attributes
     await temporal.workflow_service.start_workflow_execution(
@@ -162,7 +163,11 @@ async def _start(temporal: Client, row: FailedWorkflow) -> None:
     )
 
 
-async def _reset(temporal: Client, row: FailedWorkflow) -> None:
+async def _reset(temporal: "Client", row: FailedWorkflow) -> None:
+    from temporalio.api.common.v1 import WorkflowExecution
+    from temporalio.api.enums.v1 import EventType
+    from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+
     step = 0
     async for event in _handle(temporal, row).fetch_history_events():
         # The last step that was done is done again; if there is none, the first.
@@ -172,7 +177,7 @@ async def _reset(temporal: Client, row: FailedWorkflow) -> None:
     await temporal.workflow_service.reset_workflow_execution(
         ResetWorkflowExecutionRequest(
             namespace=temporal.namespace,
-            workflow_execution=Execution(workflow_id=row.workflow_id, run_id=row.run_id),
+            workflow_execution=WorkflowExecution(workflow_id=row.workflow_id, run_id=row.run_id),
             reason="Run again in the admin",
             workflow_task_finish_event_id=step,
             request_id=row.run_id,

@@ -4,17 +4,12 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-from temporalio.client import (
-    Client,
-    WorkflowExecution,
-    WorkflowExecutionStatus,
-    WorkflowQueryFailedError,
-)
-from temporalio.service import RPCError, RPCStatusCode
+from typing import TYPE_CHECKING, Any
 
 from . import client
+
+if TYPE_CHECKING:
+    from temporalio.client import Client, WorkflowExecution
 
 # Seconds for a worker's answer to a query, within the time of the whole request.
 QUERY_TIMEOUT = 0.5
@@ -40,14 +35,17 @@ def observe(workflow_id: str, query: Callable | None = None) -> Observation | No
     return client.call(lambda temporal: _observe(temporal, workflow_id, query))
 
 
-def status_name(execution: WorkflowExecution) -> str:
+def status_name(execution: "WorkflowExecution") -> str:
     """The workflow's status as in `Observation`."""
     return execution.status.name.lower().replace("_", " ") if execution.status else "unknown"
 
 
 async def _observe(
-    temporal: Client, workflow_id: str, query: Callable | None
+    temporal: "Client", workflow_id: str, query: Callable | None
 ) -> Observation | None:
+    from temporalio.client import WorkflowExecutionStatus, WorkflowQueryFailedError
+    from temporalio.service import RPCError, RPCStatusCode
+
     handle = temporal.get_workflow_handle(workflow_id)
     try:
         description = await handle.describe()

@@ -1,6 +1,7 @@
 import logging
 from typing import Any
 
+import temporalio.client  # noqa: F401 - with the pages, so that no sign-up waits for it
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse

@@ -160,6 +160,24 @@ def test_a_redis_that_restarts_costs_no_task(
     assert pool == "prefork" or "Traceback" not in worker.output
 
 
+def test_a_worker_for_tasks_that_only_wait(celery: CeleryCommand, redis_server, notes):
+    """The command of README.md, "Scale". None is lost or runs twice when Redis restarts."""
+    options = ["-Q", "io", "--pool", "threads", "-c", "100", "-n", "io@%h"]
+    worker = celery.worker(*options)
+    for _ in range(100):
+        rest.apply_async([str(notes), 3], queue="io")
+    wait_until(lambda: notes.read_text().count("begun") == 100, "all of them at the same time")
+    redis_server.process.stop()
+    redis_server.start()
+
+    wait_until(lambda: notes.read_text().count("done") == 100, "the tasks' end")
+    wait_until(lambda: not redis_server.client.keys("unacked-*-index"), "the acknowledgements")
+    rest.apply_async([str(notes), 0], queue="io")
+    wait_until(lambda: notes.read_text().count("done") == 101, "the next task")
+    assert notes.read_text().count("begun") == 101
+    assert "Traceback" not in worker.output
+
+
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 1)])
 def test_a_stop_finishes_short_tasks_and_gives_long_ones_back(

@@ -10,9 +10,6 @@ from accounts.models import User
 from accounts.signup import user_signed_up
 from workflows import client
 
-from .activities import MEMBERS
-from .workflow import OnboardingInput, UserOnboardingWorkflow
-
 logger = logging.getLogger(__name__)
 
 
@@ -25,6 +22,8 @@ def start_onboarding(user_id: int) -> bool:
 
     Raises within 0.8 seconds if Temporal does not take it (see `client.call`).
     """
+    from .workflow import OnboardingInput, UserOnboardingWorkflow
+
     return client.start_once(
         UserOnboardingWorkflow.run,
         OnboardingInput(user_id),
@@ -38,6 +37,8 @@ def start_missing(since: datetime) -> None:
 
     Somebody else may have sent their welcome meanwhile: what tells is that they are not members.
     """
+    from .activities import MEMBERS
+
     missing = User.objects.filter(
         emails__kind=FOLLOW_UP,
         emails__sent_at=None,
