@@ -20,8 +20,6 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs/bench"
 sys.path[0] = str(ROOT)  # not this folder: bench/celery.py would hide Celery
 
-from bench import common, show  # noqa: E402
-
 NAMES = ("temporal", "celery", "io", "signup", "stack", "announcement", "generate", "servers")
 
 
@@ -43,6 +41,8 @@ def main() -> None:
         parser.error("--rounds and --size are 1 or more.")
     if options.tiny and options.out == RESULTS:
         parser.error("--tiny measures nothing: name another folder with --out.")
+    from bench import common, show  # now: they take a while
+
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no process is left
     try:
         common.check(options.peers)

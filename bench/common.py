@@ -221,7 +221,8 @@ def run(*command: object, cwd: Path = TEMPLATE, env: dict[str, str] | None = Non
     done = subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, stdin=-3)
     if done.returncode != 0:
         said = (done.stdout + done.stderr)[-3000:].strip()
-        raise Failed(f"{Path(words[0]).name} {' '.join(words[1:])[:99]} failed:\n{said}")
+        names = " ".join(Path(word).name for word in words)  # no folders of this machine
+        raise Failed(f"{names[:120]} failed:\n{said}")
     return done.stdout
 
 
