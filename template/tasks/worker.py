@@ -1,5 +1,6 @@
 """How a worker lives: it shows that it works, and it stops soon without losing a task."""
 
+import gc
 import logging
 import os
 import signal
@@ -7,7 +8,13 @@ import threading
 from typing import Any
 
 from celery.app.utils import Settings
-from celery.signals import celeryd_init, heartbeat_sent, worker_shutdown, worker_shutting_down
+from celery.signals import (
+    celeryd_init,
+    heartbeat_sent,
+    worker_init,
+    worker_shutdown,
+    worker_shutting_down,
+)
 
 from config import heartbeat
 
@@ -26,6 +33,13 @@ def be_patient(conf: Settings, **kwargs: object) -> None:
     conf.redis_socket_connect_timeout = 5
     conf.redis_socket_timeout = 10
     conf.result_backend_transport_options |= {"retry_policy": {}}
+
+
+@worker_init.connect
+def share_memory(**kwargs: object) -> None:
+    """Let no garbage collection touch what was imported: each pool process would copy it then."""
+    gc.collect()
+    gc.freeze()
 
 
 @heartbeat_sent.connect
