@@ -6,12 +6,9 @@ https://docs.temporal.io/develop/environment-configuration
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from config.env import boolean, malformed
-
-if TYPE_CHECKING:
-    from temporalio.envconfig import ClientConnectConfig
 
 # The project's own variables, of which the SDK knows nothing.
 _OURS = re.compile("TEMPORAL_(PORT|UI_PORT|UI_URL|TASK_QUEUE|DEPLOYMENT_NAME|WORKER_BUILD_ID)")
@@ -25,7 +22,7 @@ REFUSED = ("(Unauthenticated)", "(PermissionDenied)")
 _CERTIFICATE = re.compile(r"InvalidCertificate\((\w+)")
 
 
-def connect_options(default_address: str) -> "ClientConnectConfig":
+def connect_options(default_address: str) -> dict[str, Any]:
     """Return the arguments for `Client.connect`: ``target_host``, ``namespace``, and what is set.
 
     Raises `ImproperlyConfigured` that names the variable which is malformed.
@@ -52,7 +49,7 @@ def connect_options(default_address: str) -> "ClientConnectConfig":
     # The developer's own ~/.config/temporalio may hold the key of another cluster.
     file_asked_for = {"TEMPORAL_CONFIG_FILE", "TEMPORAL_PROFILE"} & variables.keys()
     try:
-        options = ClientConfig.load_client_connect_config(
+        options: dict[str, Any] = ClientConfig.load_client_connect_config(
             disable_file=not file_asked_for, override_env_vars=variables
         )
     except (OSError, RuntimeError, ValueError) as error:
