@@ -5,6 +5,7 @@ https://docs.temporal.io/develop/environment-configuration
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ REFUSED = ("(Unauthenticated)", "(PermissionDenied)")
 _CERTIFICATE = re.compile(r"InvalidCertificate\((\w+)")
 
 
-def connect_options(default_address: str) -> dict[str, Any]:
+def connect_options(default_address: str) -> Mapping[str, Any]:
     """Return the arguments for `Client.connect`: ``target_host``, ``namespace``, and what is set.
 
     Raises `ImproperlyConfigured` that names the variable which is malformed.
@@ -49,7 +50,7 @@ def connect_options(default_address: str) -> dict[str, Any]:
     # The developer's own ~/.config/temporalio may hold the key of another cluster.
     file_asked_for = {"TEMPORAL_CONFIG_FILE", "TEMPORAL_PROFILE"} & variables.keys()
     try:
-        options: dict[str, Any] = ClientConfig.load_client_connect_config(
+        options = ClientConfig.load_client_connect_config(
             disable_file=not file_asked_for, override_env_vars=variables
         )
     except (OSError, RuntimeError, ValueError) as error:
