@@ -5,13 +5,11 @@ import sys
 
 from celery import Celery
 from django.core.exceptions import ImproperlyConfigured
-from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 # Django's checks load every page; `migrate` makes them before workers start.
 os.environ.setdefault("CELERY_SKIP_CHECKS", "true")
 
-TRANSPORT_ALIASES |= dict.fromkeys(["redis", "rediss"], "tasks.transport:Transport")
 app = Celery("config")
 try:
     # At once, because a wrong variable would otherwise end in a traceback in the middle of a start.

@@ -20,7 +20,9 @@ from django.db import DataError, transaction
 from django.db.models import F
 from kombu import Message
 from kombu.exceptions import OperationalError
+from kombu.transport.redis import GlobalKeyPrefixMixin
 from kombu.utils import json
+from redis.exceptions import LockError, RedisError
 
 from config.error_reports import without_passwords
 
@@ -33,7 +35,11 @@ AGAIN = "failed_task"
 # The error of a message that `tasks.recovery` put aside.
 DIED = "One worker after the other died while it ran."
 # What is raised if Redis does not answer.
-UNAVAILABLE = (OperationalError,)
+UNAVAILABLE = (OperationalError, RedisError)
+
+# Kombu puts `CELERY_KEY_PREFIX` before keys only in commands that it uses itself. These are ours.
+GlobalKeyPrefixMixin.PREFIXED_SIMPLE_COMMANDS += ["HKEYS", "LRANGE", "LREM"]
+GlobalKeyPrefixMixin.PREFIXED_COMPLEX_COMMANDS["EXISTS"] = {"args_start": 0, "args_end": None}
 
 logger = logging.getLogger(__name__)
 
@@ -90,8 +96,6 @@ def collect_all() -> None:
 
 def collect(seconds: float = 1) -> None:
     """Make rows of the notes, for so many seconds at most. Raises if Redis does not answer."""
-    from redis.exceptions import LockError
-
     end = time.monotonic() + seconds
     # One at a time, or a note would be counted twice.
     lock = {"timeout": 60, "blocking_timeout": 1}
@@ -188,13 +192,7 @@ def _record(note: dict | list, channel: Any) -> None:
 
 @contextmanager
 def _redis() -> Iterator[tuple[Any, Any]]:
-    # Here, because a process that never asks Redis then does without 15 MB.
-    from redis.exceptions import RedisError
-
-    try:
-        with current_app.pool.acquire(block=True, timeout=5) as connection:
-            channel = connection.default_channel
-            with channel.conn_or_acquire() as redis:
-                yield redis, channel
-    except RedisError as error:
-        raise OperationalError(str(error)) from error
+    with current_app.pool.acquire(block=True, timeout=5) as connection:
+        channel = connection.default_channel
+        with channel.conn_or_acquire() as redis:
+            yield redis, channel

@@ -1,13 +1,14 @@
 """How a worker lives: it shows that it works, and it stops soon without losing a task."""
 
+import gc
 import logging
 import os
 import signal
 import threading
 from typing import Any
 
+from celery import signals
 from celery.app.utils import Settings
-from celery.signals import celeryd_init, heartbeat_sent, worker_shutdown, worker_shutting_down
 
 from config import heartbeat
 
@@ -15,7 +16,7 @@ from config import heartbeat
 GRACE = 10
 
 
-@celeryd_init.connect
+@signals.celeryd_init.connect
 def be_patient(conf: Settings, **kwargs: object) -> None:
     """Bear a slow Redis. The time-outs in the settings are those of a web request."""
     conf.broker_transport_options = {
@@ -28,13 +29,20 @@ def be_patient(conf: Settings, **kwargs: object) -> None:
     conf.result_backend_transport_options |= {"retry_policy": {}}
 
 
-@heartbeat_sent.connect
+@signals.worker_init.connect
+def share_memory(**kwargs: object) -> None:
+    """Let no garbage collection touch what was imported: each pool process would copy it then."""
+    gc.collect()
+    gc.freeze()
+
+
+@signals.heartbeat_sent.connect
 def show_heartbeat(**kwargs: object) -> None:
     """Every two seconds, as long as the worker is connected to Redis."""
     heartbeat.beat()
 
 
-@worker_shutdown.connect
+@signals.worker_shutdown.connect
 def leave(sender: Any, **kwargs: object) -> None:
     """Do not wait at the end for threads whose tasks have been put back."""
     heartbeat.remove()
@@ -43,7 +51,7 @@ def leave(sender: Any, **kwargs: object) -> None:
         os._exit(sender.exitcode or 0)
 
 
-@worker_shutting_down.connect
+@signals.worker_shutting_down.connect
 def requeue_long_tasks(how: str, **kwargs: object) -> None:
     """Bound a stop: after SIGTERM alone, Celery waits for running tasks, be it for hours.
 

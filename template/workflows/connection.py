@@ -5,13 +5,11 @@ https://docs.temporal.io/develop/environment-configuration
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from config.env import boolean, malformed
-
-if TYPE_CHECKING:
-    from temporalio.envconfig import ClientConnectConfig
 
 # The project's own variables, of which the SDK knows nothing.
 _OURS = re.compile("TEMPORAL_(PORT|UI_PORT|UI_URL|TASK_QUEUE|DEPLOYMENT_NAME|WORKER_BUILD_ID)")
@@ -25,7 +23,7 @@ REFUSED = ("(Unauthenticated)", "(PermissionDenied)")
 _CERTIFICATE = re.compile(r"InvalidCertificate\((\w+)")
 
 
-def connect_options(default_address: str) -> "ClientConnectConfig":
+def connect_options(default_address: str) -> Mapping[str, Any]:
     """Return the arguments for `Client.connect`: ``target_host``, ``namespace``, and what is set.
 
     Raises `ImproperlyConfigured` that names the variable which is malformed.

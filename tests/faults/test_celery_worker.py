@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -158,6 +160,19 @@ def test_a_redis_that_restarts_costs_no_task(
     assert short.read_text().split() == ["begun"] * begun + ["done"]
     wait_until(lambda: not redis_server.client.keys("unacked-*-index"), "the acknowledgements")
     assert pool == "prefork" or "Traceback" not in worker.output
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says who shares what")
+def test_pool_processes_share_what_was_imported(celery: CeleryCommand, notes):
+    worker = celery.worker()
+    note.delay(str(notes))
+    wait_until(notes.read_text, "the task")
+    children = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()
+    assert len(children) == 2
+    for child in children:
+        memory = Path(f"/proc/{child}/smaps_rollup").read_text()
+        [own] = re.findall(r"Private_Dirty: +(\d+) kB", memory)
+        assert int(own) < 25 * 1024  # of 77 MiB
 
 
 def test_a_worker_for_tasks_that_only_wait(celery: CeleryCommand, redis_server, notes):
