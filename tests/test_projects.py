@@ -18,7 +18,12 @@ pytestmark = pytest.mark.slow
 COMMON = {"setup", "django"}
 CELERY = {"redis", "celery-worker", "celery-slow", "celery-mail", "celery-beat", "flower"}
 TEMPORAL = {"temporal", "temporal-worker"}
-OF_BACKEND = {"celery": CELERY, "temporal": TEMPORAL, "postgres": {"postgres"}}
+OF_BACKEND = {
+    "celery": CELERY,
+    "temporal": TEMPORAL,
+    "postgres": {"postgres"},
+    "telemetry": set(),
+}
 PORTS = (
     *("DJANGO_PORT", "REDIS_PORT", "FLOWER_PORT", "TEMPORAL_PORT", "TEMPORAL_UI_PORT"),
     *("POSTGRES_PORT", "WEB_PORT"),
