@@ -146,7 +146,8 @@ def test_nothing_speaks_of_an_absent_part(variant, new, traces, tmp_path):
                 r"^## Add or remove a part\n.*?(?=^## |\Z)", "", text, flags=re.M | re.S
             )
             assert sections == 1
-        if not LOCKS.search(path):
+        # It follows work through the backends that are there.
+        if not LOCKS.search(path) and not path.startswith("telemetry/"):
             hits = {name: traces[name].search(f"{path}\n{text}") for name in absent}
             found += [f"{path}: {name}: {hit[0]}" for name, hit in hits.items() if hit]
     assert not found

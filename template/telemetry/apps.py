@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.conf import settings
 
 
 class TelemetryConfig(AppConfig):
@@ -9,6 +10,8 @@ class TelemetryConfig(AppConfig):
     start_page_template = "telemetry/start_page.html"
 
     def ready(self) -> None:
-        from . import tracing
+        from . import links, tracing
 
         tracing.set_up()
+        if settings.TELEMETRY_STORE:
+            links.add()

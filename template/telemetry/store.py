@@ -165,8 +165,11 @@ def connect(file: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(file, timeout=5, isolation_level=None)
     connection.execute("PRAGMA synchronous=NORMAL")
     if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'line_time'").fetchone():
+        # One after the other: SQLite waits for nobody here.
+        fcntl.lockf(_lock(file), fcntl.LOCK_EX, 1, 0)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.executescript(SCHEMA)
+        fcntl.lockf(_lock(file), fcntl.LOCK_UN, 1, 0)
     return connection
 
 
@@ -189,7 +192,7 @@ def mark_killed(connection: sqlite3.Connection, file: Path) -> None:
     lock = _lock(file)
     query = "SELECT DISTINCT process FROM span WHERE ended IS NULL AND error IS NULL"
     for (process,) in connection.execute(query).fetchall():
-        if process in _mine or not _try(lock, process):
+        if (file, process) in _mine or not _try(lock, process):
             continue
         fcntl.lockf(lock, fcntl.LOCK_UN, 1, process)
         killed = "UPDATE span SET error = 'killed' WHERE process = ? AND ended IS NULL"
@@ -204,7 +207,7 @@ def _forget(connection: sqlite3.Connection, before: int) -> None:
 # The lock is the process's: closing any descriptor of its file would free it. So one stays open.
 _locks: dict[Path, int] = {}
 # The numbers of this process, one for each store.
-_mine: set[int] = set()
+_mine: set[tuple[Path, int]] = set()
 os.register_at_fork(after_in_child=_mine.clear)
 
 
@@ -228,7 +231,7 @@ def _register(connection: sqlite3.Connection, file: Path) -> int:
     process = connection.execute(insert, columns).lastrowid or 0
     # Before the commit: from then on others look whether it lives.
     _try(_lock(file), process)
-    _mine.add(process)
+    _mine.add((file, process))
     return process
 
 

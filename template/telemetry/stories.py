@@ -15,13 +15,13 @@ SLOW = 1_000_000_000
 # How many stories a list shows, and how many spans and lines a story.
 STORIES, SPANS, LINES = 50, 1000, 500
 # Nanoseconds in which nothing happens that are a pause, and the percent of the width it takes.
-PAUSE, PAUSE_WIDTH = 1_000_000_000, 6
+PAUSE, PAUSE_WIDTH = 1_000_000_000, 10
 
 LIST = """
 SELECT root.trace, root.name, root.started, root.ended, process.name AS process,
     (SELECT count(*) FROM span WHERE trace = root.trace) AS spans,
     (SELECT count(DISTINCT process) FROM span WHERE trace = root.trace) AS processes,
-    (SELECT error FROM span WHERE trace = root.trace AND error IS NOT NULL LIMIT 1) AS error,
+    (SELECT group_concat(DISTINCT error) FROM span WHERE trace = root.trace) AS error,
     (SELECT max(coalesce(ended, started)) FROM span WHERE trace = root.trace) AS last
 FROM span root JOIN process ON process.id = root.process
 WHERE {} ORDER BY root.started DESC LIMIT ?
@@ -29,7 +29,10 @@ WHERE {} ORDER BY root.started DESC LIMIT ?
 SOME = "EXISTS (SELECT 1 FROM span WHERE trace = root.trace AND {})"
 FILTERS = {
     "path": "root.name LIKE ?",
-    "task": SOME.format("kind = 'consumer' AND name LIKE ?"),
+    "task": SOME.format(
+        "kind = 'consumer'"
+        " AND (name LIKE ? OR json_extract(attributes, '$.\"messaging.message.id\"') LIKE ?)"
+    ),
     "workflow": SOME.format(
         "(name LIKE 'RunWorkflow:' || ? OR json_extract(attributes, '$.temporalWorkflowID') LIKE ?)"
     ),
@@ -71,6 +74,16 @@ class Row:
     def is_workflow(self) -> bool:
         """Whether it is the run of a workflow, whose own span has no length."""
         return self.name.startswith("RunWorkflow:")
+
+    @property
+    def work(self) -> object:
+        """What this is an attempt at: the id of a task, or of an activity; None for other spans."""
+        if self.kind == "consumer":
+            return self.attributes.get("messaging.message.id")
+        if self.name.startswith("RunActivity:"):
+            ids = ("temporalRunID", "temporalActivityID")
+            return tuple(self.attributes.get(id) for id in ids)
+        return None
 
     @property
     def took(self) -> int:
@@ -168,8 +181,7 @@ def story(file: Path, trace: str) -> Story | None:
     rows = _in_order(found)
     for row in reversed(rows):
         _end(row)
-    for row in rows:
-        _count(row)
+    _count(rows)
     return Story(trace, rows, _place(rows), many - len(spans))
 
 
@@ -208,18 +220,19 @@ def _end(row: Row) -> None:
         row.until = max([row.until, *(child.until for child in row.children)])
 
 
-def _count(row: Row) -> None:
-    """Number the attempts below this row, and say since when each has been due."""
-    tries: dict[str, list[Row]] = {}
-    for child in row.children:
-        child.due = child.started
-        if child.kind == "consumer" or child.name.startswith("RunActivity:"):
-            before = tries.setdefault(child.name, [])
-            child.due = min(child.started, before[-1].until if before else row.started)
-            before.append(child)
-    for attempts in tries.values():
-        for number, child in enumerate(attempts[: len(attempts) if len(attempts) > 1 else 0], 1):
-            child.attempt = number
+def _count(rows: list[Row]) -> None:
+    """Number the attempts at each task and activity, and say since when each has been due."""
+    found = {row.id: row for row in rows}
+    tries: dict[object, list[Row]] = {}
+    for row in sorted(rows, key=lambda row: row.started):
+        row.due = row.started
+        if row.work:
+            attempts = tries.setdefault(row.work, [])
+            asked = [one.started for one in [found.get(row.parent or "")] if one]
+            row.due = min(row.started, max([*asked, *(one.until for one in attempts)], default=0))
+            attempts.append(row)
+            for number, one in enumerate(attempts if len(attempts) > 1 else [], 1):
+                one.attempt = number
 
 
 def _place(rows: list[Row]) -> list[tuple[float, int]]:
@@ -231,7 +244,7 @@ def _place(rows: list[Row]) -> list[tuple[float, int]]:
             busy[-1][1] = max(busy[-1][1], until)
         else:
             busy.append([row.started, until])
-    pause = min(PAUSE_WIDTH, 60 / len(busy))
+    pause = min(PAUSE_WIDTH, 50 / len(busy))
     scale = (100 - pause * (len(busy) - 1)) / (sum(end - start for start, end in busy) or 1)
     edges, x = [], 0.0  # the times between which the axis is straight, and their places
     for start, end in busy:

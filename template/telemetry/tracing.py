@@ -11,14 +11,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.http import HttpRequest, HttpResponse
 from opentelemetry import _logs, context, trace
-from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.instrumentation.django import DjangoInstrumentor
-from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind
 
 from .cleaning import Cleaned
@@ -41,20 +36,12 @@ def set_up() -> None:
     names = {"service.name": process_name(), "service.namespace": settings.PROJECT_NAME}
     if "OTEL_SERVICE_NAME" in os.environ:
         del names["service.name"]
-    resource = Resource.create(names)
-    provider = TracerProvider(resource=resource)
+    provider = TracerProvider(resource=Resource.create(names))
     if settings.TELEMETRY_STORE:
         Lines.store = Store(settings.TELEMETRY_FILE)
         provider.add_span_processor(Lines.store)
     if settings.TELEMETRY_ENDPOINT:
-        Lines.sends = True
-        sent = BatchSpanProcessor(OTLPSpanExporter(timeout=SEND_TIMEOUT))
-        provider.add_span_processor(Cleaned(sent))
-        logs = LoggerProvider(resource=resource)
-        logs.add_log_record_processor(
-            BatchLogRecordProcessor(OTLPLogExporter(timeout=SEND_TIMEOUT))
-        )
-        _logs.set_logger_provider(logs)
+        send(provider)
     trace.set_tracer_provider(provider)
 
     os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")  # today's names of attributes
@@ -67,6 +54,22 @@ def set_up() -> None:
 
         # Also for the workers that are made with such a client.
         settings.TEMPORAL_API_OPTIONS["interceptors"] = [TracingInterceptor()]
+
+
+def send(provider: TracerProvider) -> None:
+    """Send spans and lines by OTLP, too. In the background: a viewer that is away slows nothing."""
+    from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk._logs import LoggerProvider
+    from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    spans, lines = OTLPSpanExporter(timeout=SEND_TIMEOUT), OTLPLogExporter(timeout=SEND_TIMEOUT)
+    provider.add_span_processor(Cleaned(BatchSpanProcessor(spans)))
+    logs = LoggerProvider(resource=provider.resource)
+    logs.add_log_record_processor(BatchLogRecordProcessor(lines))
+    _logs.set_logger_provider(logs)
+    Lines.sends = True
 
 
 def without_polls(get_response: Callable) -> Callable:
