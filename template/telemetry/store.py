@@ -34,24 +34,22 @@ KEEP, BYTES, CHECK_EVERY = 7 * 24 * 60 * 60, 100_000_000, 2000
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS process (id INTEGER PRIMARY KEY, name TEXT, pid INTEGER, host TEXT);
 CREATE TABLE IF NOT EXISTS span (
-    id TEXT PRIMARY KEY, trace TEXT, parent TEXT, root INTEGER, name TEXT, kind TEXT,
-    process INTEGER, started INTEGER, ended INTEGER, error TEXT, attributes TEXT
-) WITHOUT ROWID;
+    name TEXT, ended INTEGER, error TEXT, attributes TEXT, trace TEXT, id TEXT,
+    parent TEXT, root INTEGER, kind TEXT, process INTEGER, started INTEGER
+);
 CREATE INDEX IF NOT EXISTS span_trace ON span (trace);
-CREATE INDEX IF NOT EXISTS span_started ON span (started);
 CREATE INDEX IF NOT EXISTS span_root ON span (started) WHERE root;
 CREATE INDEX IF NOT EXISTS span_open ON span (process) WHERE ended IS NULL;
 CREATE TABLE IF NOT EXISTS line (
     process INTEGER, trace TEXT, span TEXT, time INTEGER, level TEXT, logger TEXT, text TEXT
 );
 CREATE INDEX IF NOT EXISTS line_trace ON line (trace);
-CREATE INDEX IF NOT EXISTS line_time ON line (time);
 """
-WRITE_SPAN = """
-INSERT INTO span VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
-name = excluded.name, ended = excluded.ended, error = excluded.error,
-attributes = excluded.attributes
-"""
+WRITE_SPAN = "INSERT INTO span VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+# An index of the ids would cost more than all the rest.
+END_SPAN = (
+    "UPDATE span SET name = ?, ended = ?, error = ?, attributes = ? WHERE trace = ? AND id = ?"
+)
 WRITE_LINE = "INSERT INTO line VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 logger = logging.getLogger(__name__)
@@ -63,18 +61,30 @@ class Store(SpanProcessor):
     def __init__(self, file: Path) -> None:
         self.file = file
         self.begin()
-        os.register_at_fork(after_in_child=self.begin)
+        os.register_at_fork(
+            before=self.rest,
+            after_in_parent=lambda: self.writing.release(),
+            after_in_child=self.begin,
+        )
 
     def begin(self) -> None:
         """Begin anew, in a process of its own."""
         self.queue: deque[ReadableSpan | tuple] = deque(maxlen=QUEUE)
         self.wake = threading.Event()
         self.thread: threading.Thread | None = None
-        self.starting = threading.Lock()
+        self.starting, self.writing = threading.Lock(), threading.Lock()
         self.connection: sqlite3.Connection | None = None
         self.process = 0
+        self.open: set[int] = set()
         self.written = CHECK_EVERY
         self.busy = False
+
+    def rest(self) -> None:
+        """Close the file before a fork: SQLite's locks would confuse it in the new process."""
+        self.writing.acquire()
+        if self.connection:
+            self.connection.close()
+            self.connection = None
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         self.put(span)
@@ -100,7 +110,8 @@ class Store(SpanProcessor):
             self.wake.clear()
             self.busy = True
             try:
-                self.write()
+                with self.writing:
+                    self.write()
                 pause = PAUSE
             except (sqlite3.Error, OSError) as error:
                 self.connection, pause = None, AGAIN
@@ -124,8 +135,13 @@ class Store(SpanProcessor):
         with connection:
             connection.execute("BEGIN IMMEDIATE")
             self.process = self.process or _register(connection, self.file)
-            connection.executemany(WRITE_SPAN, (self.row(span) for span in spans.values()))
+            begun = [self.row(span)[:6] for id, span in spans.items() if id in self.open]
+            connection.executemany(END_SPAN, begun)
+            new = [self.row(span) for id, span in spans.items() if id not in self.open]
+            connection.executemany(WRITE_SPAN, new)
             connection.executemany(WRITE_LINE, ((self.process, *line) for line in lines))
+        for id, span in spans.items():
+            (self.open.discard if span.end_time else self.open.add)(id)
         self.written += len(entries)
         if self.written >= CHECK_EVERY:
             self.written = 0
@@ -136,17 +152,17 @@ class Store(SpanProcessor):
         # A request begins a story, whoever asked.
         root = parent is None or "http.request.method" in (span.attributes or {})
         return (
-            f"{context.span_id:016x}",
-            f"{context.trace_id:032x}",
-            f"{parent.span_id:016x}" if parent else None,
-            root,
             span.name,
-            span.kind.name.lower(),
-            self.process,
-            span.start_time,
             span.end_time,
             error_of(span),
             json.dumps(attributes_of(span)),
+            f"{context.trace_id:032x}",
+            f"{context.span_id:016x}",
+            f"{parent.span_id:016x}" if parent else None,
+            root,
+            span.kind.name.lower(),
+            self.process,
+            span.start_time,
         )
 
     def force_flush(self, timeout_millis: int = 1000 * PATIENCE) -> bool:
@@ -162,9 +178,9 @@ class Store(SpanProcessor):
 
 def connect(file: Path) -> sqlite3.Connection:
     """Open the stories of this machine. Raises `sqlite3.Error` if they cannot be."""
-    connection = sqlite3.connect(file, timeout=5, isolation_level=None)
+    connection = sqlite3.connect(file, timeout=5, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA synchronous=NORMAL")
-    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'line_time'").fetchone():
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'line_trace'").fetchone():
         # One after the other: SQLite waits for nobody here.
         fcntl.lockf(_lock(file), fcntl.LOCK_EX, 1, 0)
         connection.execute("PRAGMA journal_mode=WAL")
@@ -175,16 +191,19 @@ def connect(file: Path) -> sqlite3.Connection:
 
 def prune(connection: sqlite3.Connection) -> None:
     """Let what is too old go, and the oldest of what is too much."""
-    _forget(connection, time.time_ns() - KEEP * 10**9)
+    before = time.time_ns() - KEEP * 10**9
+    used = "SELECT (page_count - freelist_count) * page_size FROM"
+    used += " pragma_page_count, pragma_freelist_count, pragma_page_size"
     while True:
-        used = "SELECT (page_count - freelist_count) * page_size FROM"
-        used += " pragma_page_count, pragma_freelist_count, pragma_page_size"
-        size = connection.execute(used).fetchone()[0]
-        many = connection.execute("SELECT count(*) FROM span").fetchone()[0]
-        if size <= BYTES or not many:
+        connection.execute("DELETE FROM span WHERE started < ?", [before])
+        connection.execute("DELETE FROM line WHERE time < ?", [before])
+        if connection.execute(used).fetchone()[0] <= BYTES:
             return
-        newer = "SELECT started FROM span ORDER BY started LIMIT 1 OFFSET ?"
-        _forget(connection, connection.execute(newer, [many // 10]).fetchone()[0] + 1)
+        oldest = "SELECT max(started) + 1 FROM (SELECT started FROM span ORDER BY rowid LIMIT ?)"
+        tenth = connection.execute("SELECT count(*) / 10 + 1 FROM span").fetchone()[0]
+        before = connection.execute(oldest, [tenth]).fetchone()[0]
+        if before is None:
+            return
 
 
 def mark_killed(connection: sqlite3.Connection, file: Path) -> None:
@@ -197,11 +216,6 @@ def mark_killed(connection: sqlite3.Connection, file: Path) -> None:
         fcntl.lockf(lock, fcntl.LOCK_UN, 1, process)
         killed = "UPDATE span SET error = 'killed' WHERE process = ? AND ended IS NULL"
         connection.execute(killed, [process])
-
-
-def _forget(connection: sqlite3.Connection, before: int) -> None:
-    connection.execute("DELETE FROM span WHERE started < ?", [before])
-    connection.execute("DELETE FROM line WHERE time < ?", [before])
 
 
 # The lock is the process's: closing any descriptor of its file would free it. So one stays open.

@@ -18,11 +18,12 @@ STORIES, SPANS, LINES = 50, 1000, 500
 PAUSE, PAUSE_WIDTH = 1_000_000_000, 10
 
 LIST = """
-SELECT root.trace, root.name, root.started, root.ended, process.name AS process,
+SELECT root.trace, root.name, process.name AS process,
+    root.started, root.ended - root.started AS answered,
     (SELECT count(*) FROM span WHERE trace = root.trace) AS spans,
     (SELECT count(DISTINCT process) FROM span WHERE trace = root.trace) AS processes,
     (SELECT group_concat(DISTINCT error) FROM span WHERE trace = root.trace) AS error,
-    (SELECT max(coalesce(ended, started)) FROM span WHERE trace = root.trace) AS last
+    (SELECT max(coalesce(ended, started)) FROM span WHERE trace = root.trace) - root.started AS took
 FROM span root JOIN process ON process.id = root.process
 WHERE {} ORDER BY root.started DESC LIMIT ?
 """
@@ -40,8 +41,14 @@ FILTERS = {
     "failed": SOME.format("error IS NOT NULL"),
 }
 # Not what beat and Temporal's schedules begin each minute, if it went well.
-EVENTFUL = "(json_extract(root.attributes, '$.\"http.request.method\"') IS NOT NULL"
-EVENTFUL += f" OR {FILTERS['failed']})"
+REQUEST = "json_extract(root.attributes, '$.\"http.request.method\"') IS NOT NULL"
+FILTERS["eventful"] = f"({REQUEST} OR {FILTERS['failed']})"
+SPANS_OF = """
+SELECT span.id, parent, span.name, kind, process.name || ' ' || pid AS process, started, ended,
+    error, attributes
+FROM span JOIN process ON process.id = process WHERE trace = ? ORDER BY started LIMIT ?
+"""
+LINES_OF = "SELECT * FROM line WHERE trace = ? ORDER BY time LIMIT ?"
 
 
 @dataclass
@@ -58,12 +65,9 @@ class Row:
     error: str | None
     attributes: dict[str, Any]
     depth: int = 0
-    # Which attempt it is, if there was more than one.
-    attempt: int = 0
-    # When it could have begun, had a worker been free.
-    due: int = 0
-    # What the bar shows: a workflow lasts until its last child has ended.
-    until: int = 0
+    attempt: int = 0  # if there was more than one
+    waited: int = 0  # for a worker, or for the next attempt
+    until: int = 0  # what is drawn: a workflow lasts until its last child has ended
     left: float = 0
     width: float = 0
     wait: float = 0
@@ -71,44 +75,19 @@ class Row:
     children: list["Row"] = field(default_factory=list)
 
     @property
-    def is_workflow(self) -> bool:
-        """Whether it is the run of a workflow, whose own span has no length."""
-        return self.name.startswith("RunWorkflow:")
-
-    @property
-    def work(self) -> object:
-        """What this is an attempt at: the id of a task, or of an activity; None for other spans."""
-        if self.kind == "consumer":
-            return self.attributes.get("messaging.message.id")
-        if self.name.startswith("RunActivity:"):
-            ids = ("temporalRunID", "temporalActivityID")
-            return tuple(self.attributes.get(id) for id in ids)
-        return None
-
-    @property
     def took(self) -> int:
         return self.until - self.started
-
-    @property
-    def waited(self) -> int:
-        return self.started - self.due
-
-    @property
-    def wait_left(self) -> float:
-        return self.left - self.wait
-
-    @property
-    def look(self) -> str:
-        """The classes of its bar."""
-        if self.error:
-            return "killed" if self.error == "killed" else "bad"
-        kind = "activity" if self.name.startswith("RunActivity:") else self.kind
-        return "workflow" if self.is_workflow else kind if self.ended else f"{kind} running"
 
     @property
     def state(self) -> str:
         """How it ended: its error, ``running``, or nothing."""
         return self.error or ("" if self.ended else "running")
+
+    @property
+    def what(self) -> str:
+        """The run of a ``workflow``, an ``activity``, or OpenTelemetry's kind of span."""
+        runs = {"RunWorkflow": "workflow", "RunActivity": "activity"}
+        return runs.get(self.name.partition(":")[0], self.kind)
 
 
 @dataclass
@@ -119,80 +98,53 @@ class Story:
     rows: list[Row]
     # Where in the width, and how many nanoseconds.
     pauses: list[tuple[float, int]]
+    # How many spans are not shown.
     more: int
 
     @property
     def took(self) -> int:
         return max(row.until for row in self.rows) - self.rows[0].started
 
-    @property
-    def failed(self) -> list[Row]:
-        return [row for row in self.rows if row.error]
-
 
 def newest(file: Path, filters: dict[str, str]) -> list[dict[str, Any]]:
     """Return the newest stories. *filters*: a text for ``path``, ``task`` or ``workflow``, anything
     for ``slow`` and ``failed``; without one, those that nobody but a clock began are left out."""
-    conditions: list[str] = ["root.root"]
-    values: list[str] = []
-    for name, text in filters.items():
-        conditions.append(FILTERS[name])
-        values += [f"%{text}%"] * FILTERS[name].count("?")
-    if not filters:
-        conditions.append(EVENTFUL)
-    with closing(connect(file)) as connection:
-        connection.row_factory = sqlite3.Row
-        mark_killed(connection, file)
-        query = LIST.format(" AND ".join(conditions))
-        found = [dict(row) for row in connection.execute(query, [*values, STORIES])]
-    for one in found:
-        one["answered"] = one["ended"] and one["ended"] - one["started"]
-        one["took"] = one["last"] - one["started"]
-    return found
+    conditions = ["root.root", *(FILTERS[name] for name in filters or ["eventful"])]
+    values = [f"%{filters[name]}%" for name in filters for _ in range(FILTERS[name].count("?"))]
+    with closing(connect(file)) as db:
+        mark_killed(db, file)
+        return _all(db, LIST.format(" AND ".join(conditions)), *values, STORIES)
 
 
 def story(file: Path, trace: str) -> Story | None:
     """Return the story of this trace, or of one whose id begins so; None if there is none."""
-    with closing(connect(file)) as connection:
-        connection.row_factory = sqlite3.Row
-        mark_killed(connection, file)
-        begins = "SELECT trace FROM span WHERE trace >= ? AND trace < ? || 'g' LIMIT 1"
-        trace = (connection.execute(begins, [trace, trace]).fetchone() or [""])[0]
-        spans = connection.execute(
-            "SELECT span.id, parent, span.name, kind, process.name || ' ' || pid AS process,"
-            " started, ended, error, attributes"
-            " FROM span JOIN process ON process.id = process WHERE trace = ?"
-            " ORDER BY started LIMIT ?",
-            [trace, SPANS],
-        ).fetchall()
-        lines = connection.execute(
-            "SELECT span, time, level, logger, text FROM line"
-            " WHERE trace = ? ORDER BY time LIMIT ?",
-            [trace, LINES],
-        ).fetchall()
-        count = "SELECT count(*) FROM span WHERE trace = ?"
-        many = connection.execute(count, [trace]).fetchone()[0]
-    if not spans:
-        return None
-    found = {span["id"]: _row(span) for span in spans}
-    for line in lines:
-        if line["span"] in found:
-            found[line["span"]].lines.append(dict(line))
-    rows = _in_order(found)
-    for row in reversed(rows):
-        _end(row)
-    _count(rows)
-    return Story(trace, rows, _place(rows), many - len(spans))
+    with closing(connect(file)) as db:
+        mark_killed(db, file)
+        begins = "SELECT trace, count(*) AS many FROM span WHERE trace >= ? AND trace < ? || 'g'"
+        found = _all(db, f"{begins} GROUP BY trace LIMIT 1", trace, trace)
+        if not found:
+            return None
+        trace = found[0]["trace"]
+        spans = {one["id"]: Row(**one) for one in _all(db, SPANS_OF, trace, SPANS)}
+        for row in spans.values():
+            row.attributes = json.loads(str(row.attributes))
+        for line in _all(db, LINES_OF, trace, LINES):
+            if line["span"] in spans:
+                spans[line["span"]].lines.append(line)
+    rows = _in_order(spans)
+    _attempts(rows)
+    return Story(trace, rows, _place(rows), found[0]["many"] - len(rows))
 
 
-def _row(span: sqlite3.Row) -> Row:
-    return Row(**dict(span) | {"attributes": json.loads(span["attributes"])})
+def _all(db: sqlite3.Connection, query: str, *values: object) -> list[dict[str, Any]]:
+    db.row_factory = sqlite3.Row
+    return [dict(row) for row in db.execute(query, values)]
 
 
 def _in_order(found: dict[str, Row]) -> list[Row]:
-    """Return the rows as a tree is read: each below its parent."""
+    """Return the rows as a tree is read, each below its parent, and say until when each lasts."""
     # The steps of a workflow lie beside its run, below what started it.
-    runs = {_run(row): row for row in found.values() if row.is_workflow}
+    runs = {_run(row): row for row in found.values() if row.what == "workflow"}
     top: list[Row] = []
     for row in found.values():
         beside = runs.get(_run(row), row)
@@ -206,6 +158,10 @@ def _in_order(found: dict[str, Row]) -> list[Row]:
         for child in row.children:
             child.depth = row.depth + 1
         waiting += row.children[::-1]
+    for row in reversed(ordered):
+        row.until = row.ended or max([row.started, *(line["time"] for line in row.lines)])
+        if not row.ended or row.what == "workflow":
+            row.until = max([row.until, *(child.until for child in row.children)])
     return ordered
 
 
@@ -213,33 +169,27 @@ def _run(row: Row) -> tuple[object, object]:
     return row.parent, row.attributes.get("temporalRunID")
 
 
-def _end(row: Row) -> None:
-    """Say until when the row is drawn, after that is known of its children."""
-    row.until = row.ended or max([row.started, *(line["time"] for line in row.lines)])
-    if not row.ended or row.is_workflow:
-        row.until = max([row.until, *(child.until for child in row.children)])
-
-
-def _count(rows: list[Row]) -> None:
-    """Number the attempts at each task and activity, and say since when each has been due."""
+def _attempts(rows: list[Row]) -> None:
+    """Number the attempts at each task and activity, and say how long each has waited."""
     found = {row.id: row for row in rows}
-    tries: dict[object, list[Row]] = {}
+    tries: dict[tuple, list[Row]] = {}
     for row in sorted(rows, key=lambda row: row.started):
-        row.due = row.started
-        if row.work:
-            attempts = tries.setdefault(row.work, [])
-            asked = [one.started for one in [found.get(row.parent or "")] if one]
-            row.due = min(row.started, max([*asked, *(one.until for one in attempts)], default=0))
-            attempts.append(row)
-            for number, one in enumerate(attempts if len(attempts) > 1 else [], 1):
-                one.attempt = number
+        if row.what not in ("consumer", "activity"):
+            continue
+        ids = ("messaging.message.id", "temporalRunID", "temporalActivityID")
+        attempts = tries.setdefault(tuple(map(row.attributes.get, ids)), [])
+        asked = found.get(row.parent or "", row).started
+        row.waited = max(0, row.started - max([asked, *(one.until for one in attempts)]))
+        attempts.append(row)
+        for number, one in enumerate(attempts if len(attempts) > 1 else [], 1):
+            one.attempt = number
 
 
 def _place(rows: list[Row]) -> list[tuple[float, int]]:
     """Say where each bar is, and return the pauses: where, and how long."""
     busy: list[list[int]] = []
     for row in sorted(rows, key=lambda row: row.started):
-        until = row.started if row.is_workflow else row.until
+        until = row.started if row.what == "workflow" else row.until
         if busy and row.started - busy[-1][1] < PAUSE:
             busy[-1][1] = max(busy[-1][1], until)
         else:
@@ -259,6 +209,6 @@ def _place(rows: list[Row]) -> list[tuple[float, int]]:
 
     for row in rows:
         row.left, row.width = place(row.started), place(row.until) - place(row.started)
-        row.wait = place(row.started) - place(row.due or row.started)
+        row.wait = place(row.started) - place(row.started - row.waited)
     gaps = list(pairwise(edges))[1::2]
     return [((left + right) / 2, end - start) for (start, left), (end, right) in gaps]

@@ -33,7 +33,7 @@ def for_staff(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 @for_staff
 def newest(request: HttpRequest) -> HttpResponse:
     """The newest stories, filtered."""
-    asked = {name: text for name in stories.FILTERS if (text := request.GET.get(name, "").strip())}
+    asked = {name: text for name in stories.FILTERS if (text := request.GET.get(name))}
     found = stories.newest(settings.TELEMETRY_FILE, asked)
     return render(request, "telemetry/list.html", {"stories": found, "asked": asked})
 

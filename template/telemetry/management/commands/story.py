@@ -22,7 +22,7 @@ class Command(BaseCommand):
     def handle(self, *, trace: str | None, last: bool, **options) -> None:
         if not settings.TELEMETRY_STORE:
             raise CommandError("No stories are kept here. TELEMETRY_STORE=true turns them on.")
-        asked = {name: str(text) for name in stories.FILTERS if (text := options[name])}
+        asked = {name: str(text) for name in stories.FILTERS if (text := options.get(name))}
         if not trace:
             found = stories.newest(settings.TELEMETRY_FILE, asked)
             if not found:
@@ -39,7 +39,7 @@ class Command(BaseCommand):
         for row in story.rows:
             name = "  " * row.depth + row.name
             attempt = f"attempt {row.attempt}" if row.attempt else ""
-            waited = f"waited {duration(row.waited)}" if row.wait else ""
+            waited = f"waited {duration(row.waited)}" if row.waited else ""
             took, where = f"{duration(row.took):>8}", f"[{row.process}]"
             self._line(row.started, took, name, where, attempt, waited, row.state)
             for line in row.lines:
