@@ -182,13 +182,11 @@ def _traced(email: Email) -> AbstractContextManager:
     """Let the sending belong to what promised the e-mail, though a sweep may send it."""
     if not trace:
         return nullcontext()
-    promised = propagate.extract({"traceparent": email.trace or ""})
-    ids = [trace.get_current_span(of).get_span_context().trace_id for of in (promised, None)]
-    return trace.get_tracer(__name__).start_as_current_span(
-        f"e-mail {email.kind}",
-        promised if email.trace and ids[0] != ids[1] else None,
-        attributes={"email.id": email.pk, "email.attempt": email.attempts},
-    )
+    promised, now = email.trace or "", current_trace() or ""
+    elsewhere = promised and promised[:35] != now[:35]  # up to the id of the trace
+    context = propagate.extract({"traceparent": promised}) if elsewhere else None
+    name, ids = f"e-mail {email.kind}", {"email.id": email.pk}
+    return trace.get_tracer(__name__).start_as_current_span(name, context, attributes=ids)
 
 
 class _ClaimLost(Exception):

@@ -7,7 +7,7 @@ import sys
 from opentelemetry import _logs, trace
 from opentelemetry.sdk.trace import TracerProvider
 
-from .store import Store
+from .store import PATIENCE, Store
 
 # Characters of a line that are kept, with its traceback.
 LONGEST = 8000
@@ -49,7 +49,7 @@ class Lines(logging.Handler):
         """Called, among others, by who ends the process at once: the last spans go, too."""
         provider = trace.get_tracer_provider()
         if isinstance(provider, TracerProvider):
-            provider.force_flush()
+            provider.force_flush(1000 * PATIENCE)
 
 
 class Json(logging.Formatter):

@@ -113,8 +113,8 @@ class Store(SpanProcessor):
                 with self.writing:
                     self.write()
                 pause = PAUSE
-            except (sqlite3.Error, OSError) as error:
-                self.connection, pause = None, AGAIN
+            except Exception as error:
+                self.connection, self.process, pause = None, 0, AGAIN
                 if not reported or time.monotonic() - reported > 600:
                     reported = time.monotonic()
                     logger.warning("Stories cannot be written to %s: %s", self.file, error)
@@ -135,13 +135,14 @@ class Store(SpanProcessor):
         with connection:
             connection.execute("BEGIN IMMEDIATE")
             self.process = self.process or _register(connection, self.file)
-            begun = [self.row(span)[:6] for id, span in spans.items() if id in self.open]
+            rows = {id: self.row(span) for id, span in spans.items()}
+            begun = [row[:6] for id, row in rows.items() if id in self.open]
             connection.executemany(END_SPAN, begun)
-            new = [self.row(span) for id, span in spans.items() if id not in self.open]
+            new = [row for id, row in rows.items() if id not in self.open]
             connection.executemany(WRITE_SPAN, new)
             connection.executemany(WRITE_LINE, ((self.process, *line) for line in lines))
-        for id, span in spans.items():
-            (self.open.discard if span.end_time else self.open.add)(id)
+        for id, row in rows.items():
+            (self.open.discard if row[1] else self.open.add)(id)
         self.written += len(entries)
         if self.written >= CHECK_EVERY:
             self.written = 0
@@ -155,7 +156,7 @@ class Store(SpanProcessor):
             span.name,
             span.end_time,
             error_of(span),
-            json.dumps(attributes_of(span)),
+            json.dumps(attributes_of(span), default=str),
             f"{context.trace_id:032x}",
             f"{context.span_id:016x}",
             f"{parent.span_id:016x}" if parent else None,

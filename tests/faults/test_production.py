@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import json
 import os
 import re
 import shlex
@@ -43,6 +44,14 @@ def manage(tmp_path):
 def test_production_settings_pass_the_deployment_check(manage):
     result = manage("check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
     assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_production_logs_json_and_keeps_no_stories(manage, tmp_path):
+    say = "import logging; from opentelemetry import trace\n"
+    say += "with trace.get_tracer('x').start_as_current_span('x'): logging.warning('Hi')"
+    line = json.loads(manage("shell", "-c", say, **PRODUCTION).stderr.splitlines()[-1])
+    assert (line["level"], line["message"]) == ("WARNING", "Hi")
+    assert not (tmp_path / "telemetry.sqlite3").exists()
 
 
 @pytest.mark.parametrize("name", PRODUCTION)
