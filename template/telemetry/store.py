@@ -27,7 +27,7 @@ from .cleaning import attributes_of, error_of
 # Spans and lines that may wait to be written. The oldest go first.
 QUEUE = 10_000
 # Seconds between two writes under load, after one that failed, and for which an ending waits.
-PAUSE, AGAIN, PATIENCE = 0.05, 5, 1
+PAUSE, AGAIN, PATIENCE = 0.2, 5, 1
 # How much is kept, and after how many written rows that is looked after.
 KEEP, BYTES, CHECK_EVERY = 7 * 24 * 60 * 60, 100_000_000, 2000
 
@@ -70,7 +70,7 @@ class Store(SpanProcessor):
     def begin(self) -> None:
         """Begin anew, in a process of its own."""
         self.queue: deque[ReadableSpan | tuple] = deque(maxlen=QUEUE)
-        self.wake = threading.Event()
+        self.wake, self.hurry = threading.Event(), threading.Event()
         self.thread: threading.Thread | None = None
         self.starting, self.writing = threading.Lock(), threading.Lock()
         self.connection: sqlite3.Connection | None = None
@@ -119,7 +119,8 @@ class Store(SpanProcessor):
                     reported = time.monotonic()
                     logger.warning("Stories cannot be written to %s: %s", self.file, error)
             self.busy = False
-            time.sleep(pause)
+            self.hurry.wait(pause)
+            self.hurry.clear()
 
     def write(self) -> None:
         """Write all that waits, in one transaction. Raises what SQLite does; it is lost then."""
@@ -169,7 +170,7 @@ class Store(SpanProcessor):
     def force_flush(self, timeout_millis: int = 1000 * PATIENCE) -> bool:
         end = time.monotonic() + timeout_millis / 1000
         while (self.queue or self.busy) and self.thread and time.monotonic() < end:
-            self.wake.set()
+            self.hurry.set()
             time.sleep(0.005)
         return not self.queue
 

@@ -31,11 +31,12 @@ tracer = trace.get_tracer("telemetry")
 
 def set_up() -> None:
     """Trace this process, and those that it forks, if there is anybody to tell."""
+    if find_spec("celery"):
+        from . import celery  # noqa: F401  (also for its log lines)
     if not settings.TELEMETRY_STORE and not settings.TELEMETRY_ENDPOINT:
         return
-    names = {"service.name": process_name(), "service.namespace": settings.PROJECT_NAME}
-    if "OTEL_SERVICE_NAME" in os.environ:
-        del names["service.name"]
+    names = {"service.namespace": settings.PROJECT_NAME}
+    names["service.name"] = os.environ.get("OTEL_SERVICE_NAME") or process_name()
     provider = TracerProvider(resource=Resource.create(names))
     if settings.TELEMETRY_STORE:
         Lines.store = Store(settings.TELEMETRY_FILE)
@@ -47,9 +48,7 @@ def set_up() -> None:
     os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")  # today's names of attributes
     DjangoInstrumentor().instrument(middleware_position=2)
     connection_created.connect(trace_sql)
-    if find_spec("celery"):
-        from . import celery  # noqa: F401
-    if find_spec("temporalio"):
+    if hasattr(settings, "TEMPORAL_API_OPTIONS"):
         from temporalio.contrib.opentelemetry import TracingInterceptor
 
         # Also for the workers that are made with such a client.
