@@ -48,11 +48,11 @@ def set_up() -> None:
     os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")  # today's names of attributes
     DjangoInstrumentor().instrument(middleware_position=2)
     connection_created.connect(trace_sql)
-    if hasattr(settings, "TEMPORAL_API_OPTIONS"):
+    options = getattr(settings, "TEMPORAL_API_OPTIONS", None)
+    if options is not None:
         from temporalio.contrib.opentelemetry import TracingInterceptor
 
-        # Also for the workers that are made with such a client.
-        settings.TEMPORAL_API_OPTIONS["interceptors"] = [TracingInterceptor()]
+        options["interceptors"] = [TracingInterceptor()]  # also of workers with such a client
 
 
 def send(provider: TracerProvider) -> None:
