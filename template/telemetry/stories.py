@@ -22,7 +22,8 @@ SELECT root.trace, root.name, process.name AS process,
     root.started, root.ended - root.started AS answered,
     (SELECT count(*) FROM span WHERE trace = root.trace) AS spans,
     (SELECT count(DISTINCT process) FROM span WHERE trace = root.trace) AS processes,
-    (SELECT group_concat(DISTINCT error) FROM span WHERE trace = root.trace) AS error,
+    (SELECT replace(group_concat(DISTINCT error), ',', ', ') FROM span
+        WHERE trace = root.trace) AS error,
     (SELECT max(coalesce(ended, started)) FROM span WHERE trace = root.trace) - root.started AS took
 FROM span root JOIN process ON process.id = root.process
 WHERE {} ORDER BY root.started DESC LIMIT ?

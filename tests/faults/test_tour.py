@@ -195,6 +195,9 @@ def test_one_story_of_a_sign_up(tour: Tour):
             tour.signal("celery-mail", signal.SIGCONT)
             wait_for(lambda: named(welcome))
             tour.signal("celery-mail", signal.SIGKILL)
+            # It need not wait for the back-off.
+            waiting = "kind = 'welcome' AND claim IS NULL AND sent_at IS NULL"
+            db.execute(f"UPDATE outbox_email SET not_before = now() WHERE {waiting}")
         add = "INSERT INTO orders_product (name, price, stock) VALUES (%s, 1, 1) RETURNING id"
         product = str(db.execute(add, [lamp]).fetchone()[0])
         db.execute("UPDATE accounts_user SET email_confirmed_at = now() WHERE email = %s", [email])
