@@ -26,7 +26,9 @@ class Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         context = trace.get_current_span().get_span_context()
         kept = self.store if context.trace_flags.sampled else None
-        if not kept and not self.sends:
+        # Not that the viewer is away: it would be one more line for the viewer each time.
+        sends = self.sends and not record.name.startswith("opentelemetry.")
+        if not kept and not sends:
             return
         try:
             time, text = int(record.created * 1e9), FORMATTER.format(record)[:LONGEST]
@@ -36,7 +38,7 @@ class Lines(logging.Handler):
         if kept:
             ids = (f"{context.trace_id:032x}", f"{context.span_id:016x}")
             kept.put((*ids, time, record.levelname, record.name, text))
-        if self.sends:
+        if sends:
             _logs.get_logger(record.name).emit(
                 timestamp=time,
                 severity_number=_logs.SeverityNumber(SEVERITIES.get(record.levelname, 9)),

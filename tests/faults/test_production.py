@@ -69,6 +69,7 @@ def test_production_does_without_no_variable_that_must_be_set(manage, name):
     ("name", "value", "form"),
     [
         ("DJANGO_DEBUG", "maybe", "true or false"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4317", "http://"),
         ("DJANGO_PORT", "80000", "a port from 1 to 65535"),
         ("DJANGO_PORT", "http", "a port from 1 to 65535"),
         ("DEFAULT_FROM_EMAIL", "not an address", "an e-mail address"),
