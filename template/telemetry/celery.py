@@ -57,7 +57,8 @@ def add_handler(logger: Any, **_: object) -> None:
     """A worker puts handlers of its own in the place of those in the settings."""
     for handler in logger.handlers if not settings.DEBUG else []:
         handler.setFormatter(Json())
-    logger.addHandler(Lines())
+    if not any(isinstance(handler, Lines) for handler in logger.handlers):
+        logger.addHandler(Lines())
 
 
 def _attributes(operation: str, task_id: str, queue: str) -> dict[str, str]:
