@@ -173,9 +173,10 @@
           alone = builtins.filter (
             name:
             let
-              text = builtins.readFile (./template/services + "/${name}.yaml");
+              file = ./template/services + "/${name}.yaml";
+              found = builtins.split "namespace: servers" (builtins.readFile file);
             in
-            builtins.length (builtins.split "namespace: servers" text) > 1
+            builtins.pathExists file && builtins.length found > 1
           ) backends;
           servers = map (name: import (./template/services + "/${name}.nix") pkgs) alone;
         in

@@ -9,8 +9,8 @@ import other_versions
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-VARIANTS = ("default", "celery", "temporal", "postgres", "minimal", "tour")
-BACKENDS = {"celery", "temporal", "postgres"}
+VARIANTS = ("default", "celery", "temporal", "postgres", "telemetry", "minimal", "tour")
+BACKENDS = {"celery", "temporal", "postgres", "telemetry"}
 # Those of the template that needs no name.
 DEFAULT = {"celery", "temporal"}
 # What shows a use of a backend, and the backend that it needs.

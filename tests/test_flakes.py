@@ -176,7 +176,7 @@ def test_nix_flake_show_helps_to_choose(nix, source):
     assert len(set(descriptions)) == len(descriptions)
     assert "Celery and Temporal" in shown["default"]["description"]
     assert "Celery" not in shown["temporal"]["description"]
-    assert "Celery, PostgreSQL and Temporal" in shown["tour"]["description"]
+    assert "Celery, PostgreSQL, Telemetry and Temporal" in shown["tour"]["description"]
     for example, backend in EXAMPLES.items():
         assert shown[f"add-{example}"]["description"].startswith(f"needs {backend.title()}")
         assert f"#add-{backend}" in shown[f"add-{example}"]["description"]

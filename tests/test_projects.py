@@ -18,7 +18,12 @@ pytestmark = pytest.mark.slow
 COMMON = {"setup", "django"}
 CELERY = {"redis", "celery-worker", "celery-slow", "celery-mail", "celery-beat", "flower"}
 TEMPORAL = {"temporal", "temporal-worker"}
-OF_BACKEND = {"celery": CELERY, "temporal": TEMPORAL, "postgres": {"postgres"}}
+OF_BACKEND = {
+    "celery": CELERY,
+    "temporal": TEMPORAL,
+    "postgres": {"postgres"},
+    "telemetry": set(),
+}
 PORTS = (
     *("DJANGO_PORT", "REDIS_PORT", "FLOWER_PORT", "TEMPORAL_PORT", "TEMPORAL_UI_PORT"),
     *("POSTGRES_PORT", "WEB_PORT"),
@@ -209,24 +214,29 @@ def test_a_backend_is_removed_by_deleting_its_files(make):
         assert project.processes() == expected("temporal")
 
 
-def test_the_database_is_added_later_and_removed(make, new):
+def test_parts_without_an_example_are_added_later_and_removed(make, new):
     project = make("celery")
-    new(project.folder, "add-postgres", cwd=project.folder)
+    new(project.folder, "add-postgres", "add-telemetry", cwd=project.folder)
     with project.stack():
         assert project.processes() == expected("celery", "postgres")
         ask = "SELECT count(*) FROM accounts_user"
         assert project.dev("just", "manage", "dbshell", "--", "-tAc", ask).stdout == "0\n"
         project.dev("just", "manage", "makemigrations", "--check", "--dry-run")
+        project.page()
+        assert " GET home [django " in project.dev("just", "story", "--last").stdout
     project.dev("just", "lint")
-    assert re.search(r"\d+ passed", project.dev("just", "test", "accounts").stdout)
+    assert re.search(r"\d+ passed", project.dev("just", "test", "accounts", "telemetry").stdout)
     own = (
+        *("telemetry", "config/settings/parts/telemetry.py"),
         *("postgres", "config/settings/parts/postgres.py"),
         *("services/postgres.nix", "services/postgres.yaml"),
     )
     run("rm", "-r", *own, cwd=project.folder)
     with project.stack():
         assert project.processes() == expected("celery")
-    assert "psycopg" not in project.packages()
+        assert "telemetry" not in project.dev("just", "manage", "diffsettings").stdout
+        assert "story" not in project.dev("just", "--summary").stdout.split()
+    assert not {name for name in project.packages() if re.match("psycopg|opentelemetry", name)}
     assert (project.folder / ".data" / "postgres" / "PG_VERSION").exists()  # nothing is lost
 
 

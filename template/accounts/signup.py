@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import timedelta
 from threading import BoundedSemaphore, Thread
@@ -92,8 +93,8 @@ def _start(work: Callable[[], object], free: BoundedSemaphore) -> Thread | None:
 
     if not free.acquire(blocking=False):
         return None
-    # A daemon: the end of the process does not wait for it either.
-    thread = Thread(target=run, daemon=True)
+    # A daemon: the end of the process does not wait for it either. With the request's context.
+    thread = Thread(target=copy_context().run, args=(run,), daemon=True)
     thread.start()
     return thread
 

@@ -14,6 +14,7 @@ import logging
 import random
 import time
 import uuid
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
@@ -27,6 +28,11 @@ from django.utils import timezone
 
 from . import kinds, smtp
 from .models import Email
+
+try:
+    from opentelemetry import propagate, trace
+except ImportError:
+    trace = None  # type: ignore[assignment]
 
 # How long a claim lasts until the message's end leaves. Who is slower loses it, and sends nothing.
 LEASE = timedelta(seconds=60)
@@ -92,11 +98,12 @@ def deliver(user_id: int, kind: str, reference: str = "") -> Delivery:
     if email.unanswered >= MAX_UNANSWERED or email.attempts > MAX_ATTEMPTS:
         return attempt.give_up(email.error or "Whoever sent it was killed.", email.unanswered)
     try:
-        message = kinds.compose(email)
-        message.connection = get_connection()
-        if isinstance(message.connection, smtp.EmailBackend):
-            message.connection.hand_over = attempt.hand_over
-        message.send()
+        with _traced(email):
+            message = kinds.compose(email)
+            message.connection = get_connection()
+            if isinstance(message.connection, smtp.EmailBackend):
+                message.connection.hand_over = attempt.hand_over
+            message.send()
     except _ClaimLost:
         return standing(rows.first())
     except (OSError, SMTPException) as error:
@@ -141,6 +148,14 @@ def deliver_due() -> int:
     return sent
 
 
+def current_trace() -> str | None:
+    """Return what an e-mail that is promised now belongs to, in the W3C's form."""
+    carrier: dict[str, str] = {}
+    if trace:
+        propagate.inject(carrier)
+    return carrier.get("traceparent")
+
+
 def bring_forward(user_id: int, kind: str, reference: str = "") -> None:
     """Make an e-mail due now that nobody has tried to send yet, such as a follow-up."""
     Email.objects.filter(user_id=user_id, kind=kind, reference=reference, attempts=0).update(
@@ -161,6 +176,17 @@ def standing(email: Email | None) -> Delivery:
         return Delivery(State.HELD)
     wait = (email.not_before - timezone.now()).total_seconds()
     return Delivery(State.WAITING, max(0, min(wait, BEING_SENT) if email.claim else wait))
+
+
+def _traced(email: Email) -> AbstractContextManager:
+    """Let the sending belong to what promised the e-mail, though a sweep may send it."""
+    if not trace:
+        return nullcontext()
+    promised, now = email.trace or "", current_trace() or ""
+    elsewhere = promised and promised[:35] != now[:35]  # up to the id of the trace
+    context = propagate.extract({"traceparent": promised}) if elsewhere else None
+    name, ids = f"e-mail {email.kind}", {"email.id": email.pk}
+    return trace.get_tracer(__name__).start_as_current_span(name, context, attributes=ids)
 
 
 class _ClaimLost(Exception):

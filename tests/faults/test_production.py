@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import json
 import os
 import re
 import shlex
@@ -45,6 +46,14 @@ def test_production_settings_pass_the_deployment_check(manage):
     assert (result.returncode, result.stderr) == (0, "")
 
 
+def test_production_logs_json_and_keeps_no_stories(manage, tmp_path):
+    say = "import logging; from opentelemetry import trace\n"
+    say += "with trace.get_tracer('x').start_as_current_span('x'): logging.warning('Hi')"
+    line = json.loads(manage("shell", "-c", say, **PRODUCTION).stderr.splitlines()[-1])
+    assert (line["level"], line["message"]) == ("WARNING", "Hi")
+    assert not (tmp_path / "telemetry.sqlite3").exists()
+
+
 @pytest.mark.parametrize("name", PRODUCTION)
 def test_production_does_without_no_variable_that_must_be_set(manage, name):
     variables = {key: value for key, value in PRODUCTION.items() if key != name}
@@ -60,6 +69,7 @@ def test_production_does_without_no_variable_that_must_be_set(manage, name):
     ("name", "value", "form"),
     [
         ("DJANGO_DEBUG", "maybe", "true or false"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4317", "http://"),
         ("DJANGO_PORT", "80000", "a port from 1 to 65535"),
         ("DJANGO_PORT", "http", "a port from 1 to 65535"),
         ("DEFAULT_FROM_EMAIL", "not an address", "an e-mail address"),

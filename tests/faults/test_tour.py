@@ -6,17 +6,23 @@ import os
 import random
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from http.cookiejar import CookieJar
 from pathlib import Path
+from urllib.parse import urlencode
+from urllib.request import HTTPCookieProcessor, build_opener
 
+import psycopg
 import pytest
 import redis
 from environment.running_stack import RunningStack
 from environment.small_project import wait_for
+from otlp_receiver import Receiver
 
 from slipway import client, project, system
 
@@ -81,6 +87,14 @@ class Tour(RunningStack):
                         found[line] += 1
         return found
 
+    def spans(self, name: str) -> list[dict]:
+        """All that is kept of the newest story that begins so, in the order of their starts."""
+        story = "SELECT trace FROM span WHERE root AND name = ? ORDER BY started DESC LIMIT 1"
+        with contextlib.closing(sqlite3.connect(self.data_dir / "telemetry.sqlite3")) as db:
+            db.row_factory = sqlite3.Row
+            query = f"SELECT * FROM span WHERE trace = ({story}) ORDER BY started"
+            return [dict(row) for row in db.execute(query, [name])]
+
 
 @pytest.fixture(scope="module")
 def tour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tour]:
@@ -92,6 +106,9 @@ def tour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tour]:
         mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2g", "disk", disk])
         if mounted.returncode == 0:
             at_the_end.callback(subprocess.run, ["umount", "--lazy", disk], check=True)
+        stack.viewer = Receiver()
+        stack.env["OTEL_EXPORTER_OTLP_ENDPOINT"] = stack.viewer.url
+        at_the_end.callback(stack.viewer.close)
         at_the_end.callback(stack.command, "down")
         started = stack.command("up", "-D")
         assert started.returncode == 0, started.stdout
@@ -136,6 +153,92 @@ def wait_until(condition: Callable[[], object]) -> None:
     end = time.monotonic() + PATIENCE
     while not condition() and time.monotonic() < end:
         time.sleep(0.2)
+
+
+def test_one_story_of_a_sign_up(tour: Tour):
+    """Across attempts that fail, a worker that is killed, and one that replays the workflow."""
+    sign_up, order = "POST accounts/signup/", "POST orders/"
+    welcome = "process tasks.emails.send_welcome_email"
+    mails, away = tour.data_dir / "mail", tour.data_dir / "mail-away"
+    number = random.randrange(10**9)
+    email, lamp = f"ada{number}@example.com", f"lamp{number}"
+    visitor = build_opener(HTTPCookieProcessor(CookieJar()))
+
+    def send(page: str, to: str = "", **fields: str) -> None:
+        text = visitor.open(f"{tour.url}/{page}").read().decode()
+        hidden = dict(re.findall(r'name="(csrfmiddlewaretoken|token)" value="(.+?)"', text))
+        visitor.open(f"{tour.url}/{to or page}", urlencode(hidden | fields).encode())
+
+    def named(name: str, story: str = sign_up) -> list[dict]:
+        return [span for span in tour.spans(story) if span["name"] == name]
+
+    with psycopg.connect(
+        host="127.0.0.1",
+        port=tour.ports["POSTGRES_PORT"],
+        user="postgres",
+        passfile=tour.data_dir / "postgres" / "passfile",
+        autocommit=True,
+    ) as db:
+        # No mail can be sent, and Celery's worker for mails does not try: Temporal's does, in vain.
+        mails.mkdir(exist_ok=True)
+        mails.rename(away)
+        mails.touch()
+        tour.signal("celery-mail", signal.SIGSTOP)
+        password = dict.fromkeys(["password1", "password2"], "difference-engine")
+        send("accounts/signup/", name="Ada Byron", email=email, **password)
+        wait_for(lambda: [span for span in named("e-mail welcome") if span["error"]])
+        mails.unlink()
+        away.rename(mails)
+        # Celery's is killed in the middle of its task.
+        with db.transaction():
+            db.execute("LOCK TABLE outbox_email IN EXCLUSIVE MODE")
+            tour.signal("celery-mail", signal.SIGCONT)
+            wait_for(lambda: named(welcome))
+            tour.signal("celery-mail", signal.SIGKILL)
+            # It need not wait for the back-off.
+            waiting = "kind = 'welcome' AND claim IS NULL AND sent_at IS NULL"
+            db.execute(f"UPDATE outbox_email SET not_before = now() WHERE {waiting}")
+        add = "INSERT INTO orders_product (name, price, stock) VALUES (%s, 1, 1) RETURNING id"
+        product = str(db.execute(add, [lamp]).fetchone()[0])
+        db.execute("UPDATE accounts_user SET email_confirmed_at = now() WHERE email = %s", [email])
+    send("orders/", product=product, quantity="1", address="1 Long Street")
+    wait_for(lambda: "Welcome!" in tour.mails_to(email) and len(named(welcome)) > 1, timeout=60)
+    wait_for(lambda: named("e-mail receipt", order), timeout=60)
+    tour.signal("temporal-worker", signal.SIGKILL)
+    send("workflows/onboarding/", to="workflows/onboarding/skip-wait/")
+    wait_for(lambda: named("CompleteWorkflow:UserOnboardingWorkflow"), timeout=60)
+
+    asked = [sys.executable, "manage.py", "story", "--last", "--path", "signup", "--failed"]
+    env = tour.env | {"DEV_ROOT": str(project.ROOT)}
+    told = subprocess.check_output(asked, cwd=project.ROOT, env=env, text=True)
+    assert re.search(rf"{welcome} \[celery-mail \d+\] attempt 1 .*killed", told)
+    story = tour.spans(sign_up)
+    assert len({span["process"] for span in story}) >= 4
+    for spans in (story, tour.spans(order)):
+        ids = {span["id"] for span in spans}
+        assert [span["name"] for span in spans if span["parent"] not in ids] == [spans[0]["name"]]
+    killed, again, *_ = named(welcome)
+    assert (killed["error"], killed["parent"]) == ("killed", again["parent"])
+    assert killed["process"] != again["process"]
+    assert named(welcome.replace("process", "send"))[0]["id"] == again["parent"]
+    attempts = Counter(span["parent"] for span in named("RunActivity:send_email"))
+    follow_up, several = sorted(attempts.values())
+    assert follow_up == 1 < several
+    assert len(named("RunWorkflow:UserOnboardingWorkflow")) == 1  # though it was replayed
+    assert [span["error"] for span in named("e-mail follow-up")] == [None]
+
+    # A viewer gets the same, but for what has no end.
+    ended = {span["id"]: span for span in story if span["ended"]}
+    wait_for(lambda: ended.keys() <= tour.viewer.spans.keys(), timeout=30)
+    assert killed["id"] not in tour.viewer.spans
+    for id, span in ended.items():
+        sent = tour.viewer.spans[id]
+        assert (sent.name, sent.trace_id.hex()) == (span["name"], span["trace"])
+        assert sent.parent_span_id.hex() == (span["parent"] or "")
+    assert story[0]["trace"] in {line.trace_id.hex() for line in tour.viewer.lines}
+    told += f"{story}{tour.spans(order)}{tour.viewer.spans}"
+    for private in (email, "Ada Byron", "Long Street", "difference-engine", "Good to have you"):
+        assert private not in told
 
 
 def test_workers_killed_at_random(tour: Tour, under_sign_ups: Callable):

@@ -1,0 +1,110 @@
+"""Traces what Django, its database, and the backends that are here do. `set_up` starts it."""
+
+import os
+import re
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+from django.conf import settings
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+from django.http import HttpRequest, HttpResponse
+from opentelemetry import _logs, context, trace
+from opentelemetry.instrumentation.django import DjangoInstrumentor
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind
+
+from .cleaning import Cleaned
+from .logs import Lines
+from .store import Store, process_name
+
+# Seconds for a viewer to answer: an ending process waits for it, too.
+SEND_TIMEOUT = 2
+# Below it nothing is recorded.
+UNSAMPLED = NonRecordingSpan(SpanContext(trace_id=1, span_id=1, is_remote=False))
+TABLE = re.compile(r'\b(?:FROM|INTO|UPDATE)\s+"?([\w.]+)')
+
+tracer = trace.get_tracer("telemetry")
+
+
+def set_up() -> None:
+    """Trace this process, and those that it forks, if there is anybody to tell."""
+    if find_spec("celery"):
+        from . import celery  # noqa: F401  (also for its log lines)
+    if not settings.TELEMETRY_STORE and not settings.TELEMETRY_ENDPOINT:
+        return
+    names = {"service.namespace": settings.PROJECT_NAME}
+    names["service.name"] = os.environ.get("OTEL_SERVICE_NAME") or process_name()
+    provider = TracerProvider(resource=Resource.create(names))
+    if settings.TELEMETRY_STORE:
+        Lines.store = Store(settings.TELEMETRY_FILE)
+        provider.add_span_processor(Lines.store)
+    if settings.TELEMETRY_ENDPOINT:
+        send(provider)
+    trace.set_tracer_provider(provider)
+
+    os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")  # today's names of attributes
+    DjangoInstrumentor().instrument(middleware_position=2)
+    connection_created.connect(trace_sql)
+    options = getattr(settings, "TEMPORAL_API_OPTIONS", None)
+    if options is not None:
+        from temporalio.contrib.opentelemetry import TracingInterceptor
+
+        options["interceptors"] = [TracingInterceptor()]  # also of workers with such a client
+
+
+def send(provider: TracerProvider) -> None:
+    """Send spans and lines by OTLP, too. In the background: a viewer that is away slows nothing."""
+    from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk._logs import LoggerProvider
+    from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    spans, lines = OTLPSpanExporter(timeout=SEND_TIMEOUT), OTLPLogExporter(timeout=SEND_TIMEOUT)
+    provider.add_span_processor(Cleaned(BatchSpanProcessor(spans)))
+    logs = LoggerProvider(resource=provider.resource)
+    logs.add_log_record_processor(BatchLogRecordProcessor(lines))
+    _logs.set_logger_provider(logs)
+    Lines.sends = True
+
+
+def without_polls(get_response: Callable) -> Callable:
+    """A middleware: pages that ask for their state again and again, and what nobody wonders about,
+    have no story."""
+    nothing = ("/health/", "/stories/", str(settings.STATIC_URL), str(settings.MEDIA_URL))
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        polls = request.method == "GET" and "HX-Request" in request.headers
+        if not polls and not request.path_info.startswith(nothing):
+            return get_response(request)
+        token = context.attach(trace.set_span_in_context(UNSAMPLED))
+        try:
+            return get_response(request)
+        finally:
+            context.detach(token)
+
+    return answer
+
+
+def trace_sql(connection: BaseDatabaseWrapper, **kwargs: object) -> None:
+    if run_sql not in connection.execute_wrappers:
+        connection.execute_wrappers.append(run_sql)
+
+
+def run_sql(execute: Callable, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    """Run a statement, in a span of its own if it is part of a story."""
+    if not trace.get_current_span().is_recording():
+        return execute(sql, params, many, context)
+    operation = sql.split(None, 1)[0].upper()
+    table = TABLE.search(sql)
+    attributes = {
+        "db.system.name": context["connection"].vendor,
+        "db.operation.name": operation,
+        "db.query.text": sql,
+    }
+    name = f"{operation} {table[1]}" if table else operation
+    with tracer.start_as_current_span(name, kind=SpanKind.CLIENT, attributes=attributes):
+        return execute(sql, params, many, context)
