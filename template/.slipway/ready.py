@@ -15,7 +15,7 @@ import sys
 import time
 
 # Seconds; the probes' period, so that one probe follows the other until one says yes.
-PATIENCE = 15.0
+PATIENCE = 5.0
 # Seconds that one look may take.
 TIMEOUT = 4.0
 # Seconds after which a heartbeat does not count.

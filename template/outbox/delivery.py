@@ -14,7 +14,6 @@ import logging
 import random
 import time
 import uuid
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
@@ -26,13 +25,8 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from . import kinds, smtp
+from . import kinds, smtp, traces
 from .models import Email
-
-try:
-    from opentelemetry import propagate, trace
-except ImportError:
-    trace = None  # type: ignore[assignment]
 
 # How long a claim lasts until the message's end leaves. Who is slower loses it, and sends nothing.
 LEASE = timedelta(seconds=60)
@@ -98,7 +92,7 @@ def deliver(user_id: int, kind: str, reference: str = "") -> Delivery:
     if email.unanswered >= MAX_UNANSWERED or email.attempts > MAX_ATTEMPTS:
         return attempt.give_up(email.error or "Whoever sent it was killed.", email.unanswered)
     try:
-        with _traced(email):
+        with traces.sending(email):
             message = kinds.compose(email)
             message.connection = get_connection()
             if isinstance(message.connection, smtp.EmailBackend):
@@ -148,14 +142,6 @@ def deliver_due() -> int:
     return sent
 
 
-def current_trace() -> str | None:
-    """Return what an e-mail that is promised now belongs to, in the W3C's form."""
-    carrier: dict[str, str] = {}
-    if trace:
-        propagate.inject(carrier)
-    return carrier.get("traceparent")
-
-
 def bring_forward(user_id: int, kind: str, reference: str = "") -> None:
     """Make an e-mail due now that nobody has tried to send yet, such as a follow-up."""
     Email.objects.filter(user_id=user_id, kind=kind, reference=reference, attempts=0).update(
@@ -176,17 +162,6 @@ def standing(email: Email | None) -> Delivery:
         return Delivery(State.HELD)
     wait = (email.not_before - timezone.now()).total_seconds()
     return Delivery(State.WAITING, max(0, min(wait, BEING_SENT) if email.claim else wait))
-
-
-def _traced(email: Email) -> AbstractContextManager:
-    """Let the sending belong to what promised the e-mail, though a sweep may send it."""
-    if not trace:
-        return nullcontext()
-    promised, now = email.trace or "", current_trace() or ""
-    elsewhere = promised and promised[:35] != now[:35]  # up to the id of the trace
-    context = propagate.extract({"traceparent": promised}) if elsewhere else None
-    name, ids = f"e-mail {email.kind}", {"email.id": email.pk}
-    return trace.get_tracer(__name__).start_as_current_span(name, context, attributes=ids)
 
 
 class _ClaimLost(Exception):

@@ -33,9 +33,7 @@ class Email(models.Model):
         null=True, blank=True, help_text="When staff decided that it is not sent."
     )
     error = models.TextField(blank=True, help_text="What went wrong at the last attempt.")
-    trace = models.TextField(  # noqa: DJ001 - null, so that adding it rewrites no row
-        null=True, editable=False, help_text="What promised it: the W3C's traceparent, if traced."
-    )
+    trace = models.TextField(null=True, editable=False)  # noqa: DJ001 - so no row is rewritten
 
     class Meta:
         constraints = [

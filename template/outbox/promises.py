@@ -7,8 +7,8 @@ from django.db.models import Count, Min, Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from . import kinds
-from .delivery import MAX_UNANSWERED, allowed, current_trace
+from . import kinds, traces
+from .delivery import MAX_UNANSWERED, allowed
 from .models import Email
 
 # What is not sent unless somebody says so: it was refused for good, or is unknown.
@@ -28,8 +28,9 @@ def promise(
         raise ValueError(f"No installed app declares e-mails of the kind {kind!r}.")
     due = not_before or timezone.now()
     same = {"kind": kind, "reference": reference, "not_before": due, "due_at": due}
+    same["trace"] = traces.current()
     Email.objects.bulk_create(
-        [Email(user_id=user_id, trace=current_trace(), **same) for user_id in user_ids],
+        [Email(user_id=user_id, **same) for user_id in user_ids],
         ignore_conflicts=True,
     )
 

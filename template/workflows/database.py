@@ -9,19 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import close_old_connections
-from temporalio import activity
-from temporalio.exceptions import (
-    ApplicationError,
-    ApplicationErrorCategory,
-    CancelledError,
-    FailureError,
-)
-from temporalio.worker import (
-    ActivityInboundInterceptor,
-    ActivityOutboundInterceptor,
-    ExecuteActivityInput,
-    Interceptor,
-)
+from temporalio import activity, exceptions, worker
 
 from config.error_reports import without_passwords
 
@@ -33,7 +21,7 @@ BEAT = 15
 logger = logging.getLogger(__name__)
 
 
-class ActivityRuns(Interceptor):
+class ActivityRuns(worker.Interceptor):
     """Lets each activity start and end as a request does: with connections that work.
 
     Without that, every retry would meet the same dead one after a restart of the database. While an
@@ -44,29 +32,29 @@ class ActivityRuns(Interceptor):
     somebody wrote, unless it was written for them: one of the SDK's own errors.
     """
 
-    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+    def intercept_activity(self, next: worker.ActivityInboundInterceptor) -> "_Inbound":
         return _Inbound(next)
 
 
-class _Inbound(ActivityInboundInterceptor):
-    def init(self, outbound: ActivityOutboundInterceptor) -> None:
+class _Inbound(worker.ActivityInboundInterceptor):
+    def init(self, outbound: worker.ActivityOutboundInterceptor) -> None:
         self.outbound = outbound
         super().init(outbound)
 
-    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+    async def execute_activity(self, input: worker.ExecuteActivityInput) -> Any:
         if not inspect.iscoroutinefunction(input.fn):
             # In the thread of the pool: connections belong to threads.
             input.fn = _fresh_connections()(input.fn)
         beating = asyncio.create_task(self._beat())
         try:
             return await self.next.execute_activity(input)
-        except CancelledError:
+        except exceptions.CancelledError:
             raise
         except Exception as error:
             _log(error)
-            if isinstance(error, FailureError):
+            if isinstance(error, exceptions.FailureError):
                 raise
-            raise ApplicationError(
+            raise exceptions.ApplicationError(
                 "The worker's log says more.", type=type(error).__name__
             ) from None
         finally:
@@ -79,7 +67,7 @@ class _Inbound(ActivityInboundInterceptor):
 
 
 def _log(error: Exception) -> None:
-    if getattr(error, "category", None) is ApplicationErrorCategory.BENIGN:
+    if getattr(error, "category", None) is exceptions.ApplicationErrorCategory.BENIGN:
         return  # it was expected
     info = activity.info()
     keeps_failing = info.attempt > 2 and str(info.attempt).strip("0") in ("1", "3")
@@ -90,7 +78,7 @@ def _log(error: Exception) -> None:
         info.workflow_id,
         info.attempt,
         without_passwords(f"{type(error).__name__}: {error}"),
-        exc_info=info.attempt == 1 and not isinstance(error, FailureError),
+        exc_info=info.attempt == 1 and not isinstance(error, exceptions.FailureError),
     )
 
 

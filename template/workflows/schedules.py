@@ -8,16 +8,7 @@ from datetime import timedelta
 
 from django.apps import apps
 from django.conf import settings
-from temporalio.client import (
-    Client,
-    Schedule,
-    ScheduleActionStartWorkflow,
-    ScheduleAlreadyRunningError,
-    SchedulePolicy,
-    ScheduleSpec,
-    ScheduleUpdate,
-    ScheduleUpdateInput,
-)
+from temporalio import client as sdk
 
 from .declarations import imported, workflow_name, wrong
 
@@ -26,12 +17,12 @@ from .declarations import imported, workflow_name, wrong
 MEMO = "declared-for"
 
 
-def declared() -> dict[str, Schedule]:
+def declared() -> dict[str, sdk.Schedule]:
     """Return the schedules of all apps by their ids, which are also those of their workflows.
 
     Raises `ImproperlyConfigured` that names the app whose declaration is wrong.
     """
-    found: dict[str, Schedule] = {}
+    found: dict[str, sdk.Schedule] = {}
     for app in apps.get_app_configs():
         for schedule_id, entry in getattr(app, "schedules", {}).items():
             if "workflow" not in entry:
@@ -47,7 +38,7 @@ def declared() -> dict[str, Schedule]:
     return found
 
 
-async def sync(client: Client) -> list[str]:
+async def sync(client: sdk.Client) -> list[str]:
     """Write the declared schedules to Temporal, and return a line for each change.
 
     Deletes those that were written earlier and are declared no more. Any number of workers may do
@@ -60,7 +51,7 @@ async def sync(client: Client) -> list[str]:
         try:
             await client.create_schedule(schedule_id, schedule, memo=mine)
             changes.append(f"{schedule_id}: created")
-        except ScheduleAlreadyRunningError:
+        except sdk.ScheduleAlreadyRunningError:
             if different := await _update(client, schedule_id, schedule):
                 changes.append(f"{schedule_id}: changed its {' and '.join(different)}")
     async for listed in await client.list_schedules():
@@ -70,22 +61,24 @@ async def sync(client: Client) -> list[str]:
     return changes
 
 
-def _schedule(schedule_id: str, workflow: str, cron: str) -> Schedule:
-    return Schedule(
-        action=ScheduleActionStartWorkflow(
+def _schedule(schedule_id: str, workflow: str, cron: str) -> sdk.Schedule:
+    return sdk.Schedule(
+        action=sdk.ScheduleActionStartWorkflow(
             workflow, id=schedule_id, task_queue=settings.TEMPORAL_TASK_QUEUE
         ),
         # The server turns the line into its own form, and keeps what stands behind # as a comment.
-        spec=ScheduleSpec(cron_expressions=[f"{cron} # {cron}"], time_zone_name=settings.TIME_ZONE),
+        spec=sdk.ScheduleSpec(
+            cron_expressions=[f"{cron} # {cron}"], time_zone_name=settings.TIME_ZONE
+        ),
         # After a time without a server, start it once and not once for each time that was missed.
-        policy=SchedulePolicy(catchup_window=timedelta(minutes=1)),
+        policy=sdk.SchedulePolicy(catchup_window=timedelta(minutes=1)),
     )
 
 
-async def _update(client: Client, schedule_id: str, schedule: Schedule) -> list[str]:
+async def _update(client: sdk.Client, schedule_id: str, schedule: sdk.Schedule) -> list[str]:
     different: list[str] = []
 
-    async def update(input: ScheduleUpdateInput) -> ScheduleUpdate | None:
+    async def update(input: sdk.ScheduleUpdateInput) -> sdk.ScheduleUpdate | None:
         # Change the schedule as it is, and nothing else of it: a new one would not be paused.
         current = input.description.schedule
         of_both = {
@@ -96,20 +89,20 @@ async def _update(client: Client, schedule_id: str, schedule: Schedule) -> list[
         different[:] = [name for name, (before, now) in of_both.items() if before != now]
         for name in different:
             setattr(current, name, getattr(schedule, name))
-        return ScheduleUpdate(current) if different else None
+        return sdk.ScheduleUpdate(current) if different else None
 
     await client.get_schedule_handle(schedule_id).update(update)
     return different
 
 
-def _lines(schedule: Schedule) -> tuple:
+def _lines(schedule: sdk.Schedule) -> tuple:
     """The cron lines and their time zone, in the server's form as well as in ours."""
     spec = schedule.spec
     lines = [line.partition("# ")[2] for line in spec.cron_expressions]
     return lines + [entry.comment for entry in spec.calendars], spec.time_zone_name
 
 
-def _action(schedule: Schedule) -> tuple:
+def _action(schedule: sdk.Schedule) -> tuple:
     action = schedule.action
-    assert isinstance(action, ScheduleActionStartWorkflow)  # noqa: S101  (narrows the type)
+    assert isinstance(action, sdk.ScheduleActionStartWorkflow)  # noqa: S101  (narrows the type)
     return action.workflow, action.id, action.task_queue
