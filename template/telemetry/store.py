@@ -155,7 +155,8 @@ class Store(SpanProcessor):
         root = parent is None or "http.request.method" in (span.attributes or {})
         return (
             span.name,
-            span.end_time,
+            # One that has just started may have ended by now: that is told by another entry.
+            None if isinstance(span, Span) else span.end_time,
             error_of(span),
             json.dumps(attributes_of(span), default=str),
             f"{context.trace_id:032x}",

@@ -83,3 +83,14 @@ def test_the_oldest_go_first(tmp_path, monkeypatch):
     assert "ancient" not in names
     assert 0 < len(names) < 2 * store.CHECK_EVERY
     assert names[-1] == f"span {2 * store.CHECK_EVERY - 1}"
+
+
+def test_a_span_that_ends_while_its_start_is_written_is_there_once(tmp_path):
+    kept = Store(tmp_path / "stories.sqlite3")
+    span = TracerProvider().get_tracer("shop").start_span("quick")
+    span.end()
+    for entry in (span, span._readable_span()):
+        kept.put(entry)
+        assert kept.force_flush()
+    (found,) = stories.newest(kept.file, {"path": "quick"})
+    assert found["answered"] is not None
