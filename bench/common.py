@@ -152,22 +152,25 @@ def ratio(samples: Samples, name: str, other: str, what: str) -> float:
 def goals(module: ModuleType, samples: Samples) -> list[dict]:
     """What was to be reached, and what was, as texts."""
     found = []
+    rounds = max(len(values) for figures in samples.values() for values in figures.values())
     for what, figure, sign, limit, *form in module.GOALS:
         unit, digits = form or ("", 2)
         measured = figure(samples)
         met = measured <= limit if sign == "<=" else measured >= limit
         wanted = f"{'≤' if sign == '<=' else '≥'} {limit:g} {unit}".strip()
         reached = f"{measured:.{digits}f} {unit}".strip()
-        found.append({"what": what, "goal": wanted, "measured": reached, "met": met})
+        row = {"what": what, "goal": wanted, "measured": reached, "rounds": rounds, "met": met}
+        found.append(row)
     return found
 
 
 def table(goals: list[dict]) -> list[str]:
     """The lines of a Markdown table of goals."""
-    lines = ["| what | goal | measured | |", "| --- | --- | --- | --- |"]
+    lines = ["| what | goal | measured | rounds | |", "| --- | --- | --- | --- | --- |"]
     for row in goals:
-        cells = [row["what"], row["goal"], row["measured"], "met" if row["met"] else "missed"]
-        lines.append(f"| {' | '.join(cells)} |")
+        cells = [row["what"], row["goal"], row["measured"], row["rounds"]]
+        cells.append("met" if row["met"] else "missed")
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     return lines
 
 
