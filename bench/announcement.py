@@ -2,7 +2,7 @@
 
 The worker is celery-mail of services/celery.yaml. The mail server takes a message after 100 ms, as
 a real one does; what it can take is what as many threads of bare smtplib bring it, each e-mail on a
-connection of its own. One round is enough for the memory.
+connection of its own.
 """
 
 import contextlib
