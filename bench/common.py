@@ -6,6 +6,7 @@ rows of what was to be reached, the figure, "<=" or ">=" and the limit, a unit, 
 
 import contextlib
 import datetime
+import functools
 import json
 import os
 import platform
@@ -72,7 +73,7 @@ def check(peers: Path | None) -> None:
 
 def measure(name: str, module: ModuleType, options: Namespace) -> None:
     """Run a benchmark, write NAME.json, and print its tables."""
-    others = psutil.cpu_percent(interval=1) / 100 * (os.cpu_count() or 1)
+    others = psutil.cpu_percent(interval=0.1 if options.tiny else 1) / 100 * (os.cpu_count() or 1)
     warning = f", while others need {others:.1f} cores" if others > QUIET else ""
     print(f"{name}{warning}", file=sys.stderr)
     size, file = options.size or module.SIZE[options.tiny], options.out / f"{name}.json"
@@ -173,6 +174,7 @@ def table(goals: list[dict]) -> list[str]:
     return lines
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """The versions of what was measured."""
     code = (
