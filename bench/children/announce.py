@@ -5,14 +5,15 @@ import sys
 
 sys.path.insert(0, os.getcwd())
 os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
-import django  # noqa: E402
+import django
 
 django.setup()
+
+from django.core.management import call_command  # noqa: E402
 
 from accounts.models import User  # noqa: E402
 from announcements.models import Announcement  # noqa: E402
 from announcements.tasks import start  # noqa: E402
-from django.core.management import call_command  # noqa: E402
 
 call_command("migrate", verbosity=0)
 fields = {"name": "Ada", "password": "!"}
