@@ -2,7 +2,7 @@
 
 The worker is celery-mail of services/celery.yaml. The mail server takes a message after 100 ms, as
 a real one does; what it can take is what as many threads of bare smtplib bring it, each e-mail on a
-connection of its own. One round is enough for the memory.
+connection of its own.
 """
 
 import contextlib
@@ -52,7 +52,6 @@ def announce(port: int, users: int, taken) -> list[list[float]]:
         redis_port = stack.enter_context(common.redis_server(folder))
         smtp = f"smtp://127.0.0.1:{port}"
         env = common.development(folder, REDIS_PORT=redis_port, EMAIL_URL=smtp)
-        common.run(common.PYTHON, "manage.py", "migrate", env=env)
         common.run(common.PYTHON, common.CHILDREN / "announce.py", users, env=env)
         words = [common.PYTHON, "-m", "celery", "-A", "config", "worker"]
         words += celery.options_of("celery-mail", "mail,bulk")

@@ -6,6 +6,7 @@ rows of what was to be reached, the figure, "<=" or ">=" and the limit, a unit, 
 
 import contextlib
 import datetime
+import functools
 import json
 import os
 import platform
@@ -33,6 +34,8 @@ CHILDREN = ROOT / "bench/children"
 PYTHON = TEMPLATE / ".venv/bin/python"
 PEERS = ("django-keel", "cookiecutter-django")
 OURS = "Slipway"
+# How much of a core others may need of a machine that counts as quiet.
+QUIET = 0.25
 # What belongs to the shell of this repository, or would lead a child to a running stack.
 NOT_FOR_CHILDREN = ("CELERY_", "DATABASE_URL", "DATA_DIR", "DEV_ROOT", "DEV_TOOLS", "DJANGO_")
 NOT_FOR_CHILDREN += ("EMAIL_URL", "PC_", "PROJECT_NAME", "PYTHONPATH", "TEMPORAL_", "VIRTUAL_ENV")
@@ -70,9 +73,9 @@ def check(peers: Path | None) -> None:
 
 def measure(name: str, module: ModuleType, options: Namespace) -> None:
     """Run a benchmark, write NAME.json, and print its tables."""
-    others = psutil.cpu_percent(interval=1) / 100 * (os.cpu_count() or 1)
-    busy = f", while others need {others:.1f} cores" if others > 0.25 else ""
-    print(f"{name}{busy}", file=sys.stderr)
+    others = psutil.cpu_percent(interval=0.1 if options.tiny else 1) / 100 * (os.cpu_count() or 1)
+    warning = f", while others need {others:.1f} cores" if others > QUIET else ""
+    print(f"{name}{warning}", file=sys.stderr)
     size, file = options.size or module.SIZE[options.tiny], options.out / f"{name}.json"
     settings, before = {module.UNIT: size}, {}
     if options.append and file.exists():
@@ -103,12 +106,9 @@ def measure(name: str, module: ModuleType, options: Namespace) -> None:
                 for contestant, found in figures.items():
                     for what, value in found.items():
                         samples[contestant].setdefault(what, []).append(round(value, 4))
-                result = {
-                    **about,
-                    "samples": samples,
-                    "goals": goals(module, samples),
-                    **bench.more,
-                }
+                busy = max(about["cores_others_needed"]) > QUIET
+                reached = {"samples": samples, "goals": goals(module, samples, busy)}
+                result = about | reached | bench.more
                 write(file, result)  # so that an end before the last round loses little
     rounds = max(len(values) for figures in samples.values() for values in figures.values())
     columns = list(dict.fromkeys(what for figures in samples.values() for what in figures))
@@ -116,7 +116,7 @@ def measure(name: str, module: ModuleType, options: Namespace) -> None:
     for contestant, figures in samples.items():
         cells = (f"{median(samples, contestant, c):.4g}" if c in figures else "" for c in columns)
         print(f"| {contestant} | {' | '.join(cells)} |")
-    print("\n" + "\n".join(table(result["goals"])) + "\n")
+    print("\n".join(["", *table(result["goals"]), ""] if module.GOALS else [""]))
 
 
 def one_round(turns: dict[str, Turn], number: int, bar: tqdm.tqdm) -> dict[str, dict[str, float]]:
@@ -149,28 +149,32 @@ def ratio(samples: Samples, name: str, other: str, what: str) -> float:
     return statistics.median(one / two for one, two in pairs)
 
 
-def goals(module: ModuleType, samples: Samples) -> list[dict]:
+def goals(module: ModuleType, samples: Samples, busy: bool) -> list[dict]:
     """What was to be reached, and what was, as texts."""
     found = []
+    rounds = max(len(values) for figures in samples.values() for values in figures.values())
     for what, figure, sign, limit, *form in module.GOALS:
         unit, digits = form or ("", 2)
         measured = figure(samples)
         met = measured <= limit if sign == "<=" else measured >= limit
         wanted = f"{'≤' if sign == '<=' else '≥'} {limit:g} {unit}".strip()
         reached = f"{measured:.{digits}f} {unit}".strip()
-        found.append({"what": what, "goal": wanted, "measured": reached, "met": met})
+        row = {"what": what, "goal": wanted, "measured": reached, "rounds": rounds}
+        found.append(row | {"met": met, "rough": busy or rounds < 5})
     return found
 
 
 def table(goals: list[dict]) -> list[str]:
     """The lines of a Markdown table of goals."""
-    lines = ["| what | goal | measured | |", "| --- | --- | --- | --- |"]
+    lines = ["| what | goal | measured | rounds | |", "| --- | --- | --- | --- | --- |"]
     for row in goals:
-        cells = [row["what"], row["goal"], row["measured"], "met" if row["met"] else "missed"]
-        lines.append(f"| {' | '.join(cells)} |")
+        cells = [row["what"], row["goal"], row["measured"], row["rounds"]]
+        cells.append(("met" if row["met"] else "missed") + (", roughly" if row["rough"] else ""))
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     return lines
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """The versions of what was measured."""
     code = (
