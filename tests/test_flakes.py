@@ -25,6 +25,7 @@ OF_VARIANT = {
     "default": OWN["celery"] | OWN["temporal"],
     **OWN,
     "minimal": set(),
+    "telemetry": set(),
     "tour": set().union(*OWN.values()),
 }
 

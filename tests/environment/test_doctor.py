@@ -94,7 +94,7 @@ def test_bad_input_is_named(project):
         said = project.refused("doctor")
     assert f"Port {project.port} (app) is taken by" in said
     assert f"pid {os.getpid()}" in said
-    assert "in .env: WEB_PORT=" in said
+    assert "in the environment: WEB_PORT=" in said
 
 
 def test_a_data_folder_that_cannot_be_used_is_named(project):

@@ -25,6 +25,7 @@ def test_the_start_page_shows_each_process_as_ready(running_stack):
     table = page.partition('<table class="processes"')[2]
     rows = {row.split("<td>")[1].split("</td>")[0]: row for row in table.split("<tr>")[2:]}
     assert set(rows) == {process["name"] for process in status}
+    assert "dot off" in rows.pop("web")  # until it is asked for
     assert all("dot good" in row for row in rows.values())
 
 
