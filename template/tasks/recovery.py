@@ -84,8 +84,8 @@ class Recovery(bootsteps.StartStopStep):
         self.channel = consumer.connection.default_channel
         self.channel.do_restore = False
         # Kombu would make a client for each message, in a tenth of this process's time.
-        client = self.channel._create_client()
-        self.channel.conn_or_acquire = lambda given=None: nullcontext(given or client)
+        kept = self.channel._create_client()
+        self.channel.conn_or_acquire = lambda client=None: nullcontext(client or kept)
         for request in self.running:
             request.message.channel = self.channel
 

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -50,9 +50,19 @@ def set_up() -> None:
     connection_created.connect(trace_sql)
     options = getattr(settings, "TEMPORAL_API_OPTIONS", None)
     if options is not None:
+        options["interceptors"] = Interceptors()  # also of workers with such a client
+
+
+class Interceptors(Sequence):
+    """Temporal's own, loaded where a client is made: most processes make none."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: Any) -> Any:
         from temporalio.contrib.opentelemetry import TracingInterceptor
 
-        options["interceptors"] = [TracingInterceptor()]  # also of workers with such a client
+        return [TracingInterceptor()][index]
 
 
 def send(provider: TracerProvider) -> None:
