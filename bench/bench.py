@@ -23,6 +23,12 @@ sys.path[0] = str(ROOT)  # not this folder: bench/celery.py would hide Celery
 NAMES = ("temporal", "celery", "io", "signup", "stack", "announcement", "generate")
 
 
+def stop(number: int, _: object) -> None:
+    """Leave no process behind. `uv` and a terminal may both send the signal."""
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="just bench", description=__doc__)
     parser.add_argument("name", nargs="?", help=f"one of {', '.join(NAMES)}, or all of them")
@@ -43,7 +49,7 @@ def main() -> None:
         parser.error("--tiny measures nothing: name another folder with --out.")
     from bench import common, show  # now: they take a while
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no process is left
+    signal.signal(signal.SIGTERM, stop)
     try:
         common.check(options.peers)
         for name in NAMES if options.name in (None, "all") else [options.name]:
