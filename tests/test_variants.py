@@ -106,9 +106,9 @@ LOCKS = re.compile(r"(^|/)(uv\.lock|flake\.lock)$")
 TRACES = {
     "celery": r"celery|redis|valkey|flower|\b(6379|5555)\b",
     "temporal": r"temporal|\b(7233|8080)\b",
-    # But for what a user of another server sees: the form of DATABASE_URL, and what it needs.
     # But for the `import?` of its recipes, which tolerates a missing file as `members` do.
     "telemetry": r"OTEL_|TELEMETRY_|opentelemetry[-.]|(?<!import\? ')\btelemetry/",
+    # But for what a user of another server sees: the form of DATABASE_URL, and what it needs.
     "postgres": r"psycopg(?!\b['\"[])|POSTGRES_|\bpostgres[/.]|/postgres\b|(?<!:)\b5432\b",
 }
 

@@ -45,7 +45,7 @@ def call(request: "Callable[[Client], Awaitable[Result]]", timeout: float = TIME
     """Await ``request(client)`` on the client's loop, and return its result.
 
     Waits at most ``timeout`` seconds, which the SDK alone does not if a server says nothing. Raises
-    one of `UNAVAILABLE`, and what the SDK raises for this request.
+    one of `UNAVAILABLE`, also where the server refuses, and what else the SDK raises for it.
     """
     address = settings.TEMPORAL_API_OPTIONS["target_host"]
     future = on_loop(_request(request))
