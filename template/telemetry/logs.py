@@ -52,6 +52,8 @@ class Lines(logging.Handler):
         provider = trace.get_tracer_provider()
         if isinstance(provider, TracerProvider):
             provider.force_flush(1000 * PATIENCE)
+        if sentry := sys.modules.get("sentry_sdk"):
+            sentry.flush(PATIENCE)
 
 
 class Json(logging.Formatter):

@@ -30,11 +30,13 @@ tracer = trace.get_tracer("telemetry")
 
 
 def set_up() -> None:
-    """Trace this process, and those that it forks, if there is anybody to tell."""
+    """Trace this process, and those that it forks. With nobody to tell, lines have the ids."""
     if find_spec("celery"):
-        from . import celery  # noqa: F401  (also for its log lines)
-    if not settings.TELEMETRY_STORE and not settings.TELEMETRY_ENDPOINT:
-        return
+        from . import celery  # noqa: F401
+    if settings.SENTRY_DSN:
+        from . import sentry  # only then: half of it is the SDK's import
+
+        sentry.set_up()
     names = {"service.namespace": settings.PROJECT_NAME}
     names["service.name"] = os.environ.get("OTEL_SERVICE_NAME") or process_name()
     provider = TracerProvider(resource=Resource.create(names))

@@ -9,6 +9,7 @@ call, because its threads would not survive the fork of a web server.
 """
 
 import asyncio
+import atexit
 import logging
 import threading
 import time
@@ -66,6 +67,7 @@ def on_loop(coroutine: Coroutine[Any, Any, Result]) -> Future[Result]:
     global _loop
     with _lock:
         if _loop is None:
+            atexit.register(time.sleep, 0.1)  # else the SDK may crash an end (sdk-python#300)
             _loop = asyncio.new_event_loop()
             threading.Thread(target=_loop.run_forever, name="temporal-client", daemon=True).start()
     return asyncio.run_coroutine_threadsafe(coroutine, _loop)

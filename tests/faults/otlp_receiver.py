@@ -1,6 +1,7 @@
-"""What a viewer of traces is: it takes them by OTLP over HTTP."""
+"""What a viewer of traces is: it takes them by OTLP over HTTP. And Sentry, which takes errors."""
 
 import gzip
+import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -9,11 +10,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 
 class Receiver:
-    """Listens on a free port, and keeps the ``spans`` by their ids, and the ``lines``."""
+    """Listens on a free port; keeps the ``spans`` by their ids, the ``lines``, the ``errors``."""
 
     def __init__(self) -> None:
         self.spans: dict = {}
         self.lines: list = []
+        self.errors: list[dict] = []
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -30,6 +32,7 @@ class Receiver:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.sentry_dsn = f"http://key@127.0.0.1:{self.server.server_port}/1"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def take(self, path: str, body: bytes) -> None:
@@ -40,6 +43,10 @@ class Receiver:
         elif path == "/v1/logs":
             for of in ExportLogsServiceRequest.FromString(body).resource_logs:
                 self.lines += [line for scope in of.scope_logs for line in scope.log_records]
+        elif path == "/api/1/envelope/":
+            _, *items = map(json.loads, body.splitlines())
+            kinds = zip(items[::2], items[1::2], strict=True)
+            self.errors += [item for head, item in kinds if head["type"] == "event"]
 
     def close(self) -> None:
         self.server.shutdown()

@@ -144,7 +144,7 @@ def fail(user_id: int) -> None:
 
 
 def test_an_activity_that_keeps_failing_is_an_error_in_the_log(
-    real_temporal, transactional_db, caplog, key
+    real_temporal, transactional_db, caplog, key, sentry
 ):
     with real_temporal.workers(fail):
         handle = start(real_temporal, f"failing-{key}", OnboardingInput(key))
@@ -159,4 +159,9 @@ def test_an_activity_that_keeps_failing_is_an_error_in_the_log(
         assert said() == [
             f"process_user of failing-{key} failed, attempt 3: ConnectionError: redis://…@host"
         ]
+        (event,) = real_temporal.wait_until(lambda: sentry.errors, "its report")
+        (error,) = event["exception"]["values"]
+        assert error.keys() == {"type", "module", "stacktrace", "mechanism"}
+        assert error["type"] == "ConnectionError"
+        assert event["tags"] == {"workflow_id": f"failing-{key}"}
         real_temporal.run(handle.terminate())

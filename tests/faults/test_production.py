@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from environment.small_project import wait_for
+from otlp_receiver import Receiver
 
 PRODUCTION = {
     "PROJECT_NAME": "shop",
@@ -70,6 +72,7 @@ def test_production_does_without_no_variable_that_must_be_set(manage, name):
     [
         ("DJANGO_DEBUG", "maybe", "true or false"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4317", "http://"),
+        ("SENTRY_DSN", "https://sentry.example.com/1", "a DSN of Sentry: Missing public key"),
         ("DJANGO_PORT", "80000", "a port from 1 to 65535"),
         ("DJANGO_PORT", "http", "a port from 1 to 65535"),
         ("DEFAULT_FROM_EMAIL", "not an address", "an e-mail address"),
@@ -297,6 +300,54 @@ def test_without_its_database_a_site_is_live_and_not_ready(start_gunicorn):
     server.wait_until_live()
     ready = server.ask("/health/ready/")
     assert (ready.status, ready.text) == (503, '{"database": "down"}')
+
+
+def test_an_error_goes_to_sentry_with_its_trace_and_nothing_private(start_gunicorn, tmp_path):
+    sentry = Receiver()
+    variables = PRODUCTION | {"SENTRY_DSN": sentry.sentry_dsn, "DJANGO_BEHIND_PROXY": "true"}
+    site = start_gunicorn(**variables, DATABASE_URL=f"sqlite:///{tmp_path}/no-tables.sqlite3")
+    site.wait_until_live()
+    assert site.ask("/health/").status == 503
+    login = "/accounts/login/?next=ada@example.com"
+    assert site.ask(login, cookie="sessionid=ada-s-own-key").status == 500
+
+    wait_for(lambda: sentry.errors)
+    logged = map(json.loads, (line for line in site.log.read_text().splitlines() if "{" in line))
+    (line,) = [line for line in logged if "exception" in line]
+    (event,) = sentry.errors  # that a backend is away is none
+    assert event["contexts"]["trace"]["trace_id"] == line["trace_id"]
+    assert event["transaction"] == "GET accounts/login/"
+    assert event["exception"]["values"][-1]["type"] == "OperationalError"
+    frames = event["exception"]["values"][-1]["stacktrace"]["frames"]
+    assert "execute" in [frame["function"] for frame in frames]
+    for private in ("ada@", "sessionid", "own-key", "no such table", "Qm9yZWQ"):
+        assert private not in json.dumps(event)
+    sentry.close()
+
+
+def test_a_line_goes_to_sentry_without_what_is_put_in(manage):
+    sentry = Receiver()
+    say = "import logging; logging.error('%s is late', 'Ada'); logging.error('to ada@example.com')"
+    done = manage("shell", "-c", say, SENTRY_DSN=sentry.sentry_dsn, **PRODUCTION)
+    assert done.returncode == 0, done.stderr
+    texts = [event["logentry"]["message"] for event in sentry.errors]
+    assert texts == ["%s is late", "to …"]
+    assert "Ada" not in json.dumps(sentry.errors)
+    sentry.close()
+
+
+def test_a_sentry_that_says_nothing_holds_nobody_up(manage):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        dsn = f"http://key@127.0.0.1:{silent.getsockname()[1]}/1"
+        say = "import logging, time; start = time.monotonic()\n"
+        say += "for n in range(500): logging.error('late')\nprint(time.monotonic() - start)"
+        start = time.monotonic()
+        done = manage("shell", "-v0", "-c", say, SENTRY_DSN=dsn, **PRODUCTION)
+    assert done.returncode == 0, done.stderr
+    logging_took = float(done.stdout)
+    assert logging_took < 5
+    # It waits for three seconds at most, beside what Django needs.
+    assert time.monotonic() - start - logging_took < 20
 
 
 def test_a_request_is_finished_before_it_stops(start_gunicorn):

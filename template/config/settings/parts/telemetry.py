@@ -1,6 +1,6 @@
 """Telemetry's settings, included by `config/settings`. See `telemetry/.env.example`."""
 
-from config.env import boolean, text, url
+from config.env import boolean, malformed, text, url
 
 TELEMETRY_STORE = boolean("TELEMETRY_STORE", default=DEBUG)
 TELEMETRY_FILE = DATA_DIR / "telemetry.sqlite3"
@@ -8,6 +8,16 @@ TELEMETRY_FILE = DATA_DIR / "telemetry.sqlite3"
 TELEMETRY_ENDPOINT = text("OTEL_EXPORTER_OTLP_ENDPOINT")
 if TELEMETRY_ENDPOINT:
     url("OTEL_EXPORTER_OTLP_ENDPOINT", "", ("http", "https"))
+
+SENTRY_DSN = text("SENTRY_DSN")
+if SENTRY_DSN:
+    from sentry_sdk.utils import BadDsn, Dsn
+
+    try:
+        Dsn(SENTRY_DSN)
+    except BadDsn as error:
+        shown = SENTRY_DSN.rpartition("@")[2]  # without its key
+        raise malformed("SENTRY_DSN", shown, f"a DSN of Sentry: {error}") from None
 
 # After what answers probes of health. A page that asks for its state again and again has no story.
 MIDDLEWARE.insert(1, "telemetry.tracing.without_polls")
