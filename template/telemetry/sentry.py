@@ -47,8 +47,9 @@ def cleaned(event: Event, hint: Hint) -> Event | None:
         return None  # an answer, such as that of a health check
     kept: dict[str, Any] = {key: value for key, value in event.items() if key in OF_EVENT}
     kept["tags"] = work()
-    if record:  # without its arguments
-        kept["logentry"] = {"message": ADDRESS.sub("…", str(record.msg))}
+    if record:  # without its arguments, and the ids that Temporal's SDK adds
+        text = str(record.msg).partition(" ({'")[0]
+        kept["logentry"] = {"message": ADDRESS.sub("…", text)}
     if errors := event.get("exception", {}).get("values"):
         values = [{key: error[key] for key in OF_ERROR & error.keys()} for error in errors]
         kept["exception"] = {"values": values}
