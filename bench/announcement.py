@@ -25,13 +25,14 @@ GOALS = [
 
 
 def turns(bench: Bench) -> dict[str, Turn]:
+    project = common.new_project(bench.folder / "news", "default", "announcements")
     port, taken = common.free_port(), bench.folder / "taken"
     stub = [common.PYTHON, common.CHILDREN / "mail_stub.py", port, ANSWER, taken]
     log = bench.folder / "mail-stub.log"
     bench.stack.enter_context(common.running(*stub, ready=port, log=log))
 
     def ours() -> dict[str, float]:
-        course = announce(port, bench.size, lambda: int(taken.read_text()))
+        course = announce(port, bench.size, project, lambda: int(taken.read_text()))
         bench.more["course"] = course[:: len(course) // 200 + 1]
         rows = course[len(course) // 10 :]
         least, most = min(row[2] for row in rows), max(row[2] for row in rows)
@@ -45,19 +46,20 @@ def turns(bench: Bench) -> dict[str, Turn]:
     return {OURS: ours, BARE: bare}
 
 
-def announce(port: int, users: int, taken) -> list[list[float]]:
+def announce(port: int, users: int, project: Path, taken) -> list[list[float]]:
     """Send it; return seconds, e-mails taken, and the worker's MiB, for every second."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         redis_port = stack.enter_context(common.redis_server(folder))
         smtp = f"smtp://127.0.0.1:{port}"
         env = common.development(folder, REDIS_PORT=redis_port, EMAIL_URL=smtp)
-        common.run(common.PYTHON, common.CHILDREN / "announce.py", users, env=env)
+        common.run(common.PYTHON, common.CHILDREN / "announce.py", users, env=env, cwd=project)
         words = [common.PYTHON, "-m", "celery", "-A", "config", "worker"]
         words += celery.options_of("celery-mail", "mail,bulk")
         before, log = taken(), folder / "celery-mail.log"
         begun = lambda: taken() > before  # noqa: E731
-        worker = stack.enter_context(common.running(*words, ready=begun, log=log, env=env))
+        started = common.running(*words, ready=begun, log=log, env=env, cwd=project)
+        worker = stack.enter_context(started)
         start, first, course = time.monotonic(), taken(), []
 
         def done() -> bool:

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs/bench"
 sys.path[0] = str(ROOT)  # not this folder: bench/celery.py would hide Celery
 
-NAMES = ("temporal", "celery", "io", "signup", "stack", "announcement", "generate")
+NAMES = ("temporal", "celery", "io", "signup", "telemetry", "stack", "announcement", "generate")
 
 
 def stop(number: int, _: object) -> None:

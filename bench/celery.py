@@ -20,6 +20,7 @@ from bench.common import OURS, Bench, Turn, ratio
 
 SIZE, UNIT = (5000, 40), "tasks"
 RATE, MEMORY, READY = "tasks/s", "worker's PSS, MiB", "first tasks, s"
+PUBLISH = "publish, ms"
 BARE = "bare Celery"
 GOALS = [("Celery no-ops, of bare Celery's rate", lambda s: ratio(s, OURS, BARE, RATE), ">=", 1)]
 
@@ -30,8 +31,8 @@ class Worker:
 
     app: str
     options: list[str]
+    cwd: Path
     python: Path = common.PYTHON
-    cwd: Path = common.TEMPLATE
     env: dict[str, str] = field(default_factory=dict)
 
     def measure(self, task: str, count: int) -> dict[str, float]:
@@ -41,7 +42,7 @@ class Worker:
             url = f"redis://127.0.0.1:{stack.enter_context(common.redis_server(folder))}/1"
             env = common.development(folder, CELERY_BROKER_URL=url, REDIS_URL=url) | self.env
             publish = [self.python, common.CHILDREN / "publish.py", self.app, task, count]
-            common.run(*publish, cwd=self.cwd, env=env)
+            published = common.run(*publish, cwd=self.cwd, env=env)
             queue = stack.enter_context(contextlib.closing(redis.Redis.from_url(url)))
             command = [self.python, "-m", "celery", "-A", self.app, "worker", *self.options]
             command += ["-I", "bench_tasks", "-n", "bench@%h"]
@@ -52,7 +53,8 @@ class Worker:
             start, waiting = time.monotonic(), queue.llen("celery")
             worker.wait_until(lambda: not queue.llen("celery"))
             rate = waiting / (time.monotonic() - start)
-            return {RATE: rate, MEMORY: worker.pss(), READY: start - begun}
+            found = {RATE: rate, MEMORY: worker.pss(), READY: start - begun}
+            return found | {PUBLISH: float(published.split()[-1])}
 
 
 def options_of(process: str, queues: str = "celery") -> list[str]:
@@ -68,8 +70,8 @@ def options_of(process: str, queues: str = "celery") -> list[str]:
 def turns(bench: Bench) -> dict[str, Turn]:
     plain = ["-l", "info", "-c", "2"]
     workers = {
-        OURS: Worker("config", [*options_of("celery-worker"), "-c", "2"]),
-        BARE: Worker("bare", plain),
+        OURS: Worker("config", [*options_of("celery-worker"), "-c", "2"], bench.project),
+        BARE: Worker("bare", plain, bench.folder),
     }
     if bench.peers:
         made = bench.stack.enter_context(peers.with_celery(bench.peers, bench.folder))

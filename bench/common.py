@@ -53,6 +53,7 @@ class Bench:
     """What a benchmark is given."""
 
     folder: Path  # a temporary one
+    project: Path  # a new default project in it
     stack: contextlib.ExitStack  # ends what runs during all rounds
     size: int
     tiny: bool
@@ -95,7 +96,8 @@ def measure(name: str, module: ModuleType, options: Namespace) -> None:
     }
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        bench = Bench(folder, stack, size, options.tiny, options.peers)
+        project = new_project(folder / "shop", "default")
+        bench = Bench(folder, project, stack, size, options.tiny, options.peers)
         turns = module.turns(bench)
         samples = before.get("samples") or {contestant: {} for contestant in turns}
         if samples.keys() != turns.keys():
@@ -218,7 +220,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def run(*command: object, cwd: Path = TEMPLATE, env: dict[str, str] | None = None) -> str:
+def run(*command: object, cwd: Path = ROOT, env: dict[str, str] | None = None) -> str:
     """Run a command to its end and return its output. Raises `Failed` with what it said."""
     words = list(map(str, command))
     env = env or environment()
@@ -262,7 +264,7 @@ def running(
     *command: object,
     log: Path,
     ready: int | Callable[[], object],
-    cwd: Path = TEMPLATE,
+    cwd: Path = ROOT,
     env: dict[str, str] | None = None,
 ) -> Iterator[Process]:
     """A process with its children, from when it is ready, or its port, until the block's end."""
@@ -305,7 +307,7 @@ def redis_server(folder: Path) -> Iterator[int]:
         yield port
 
 
-def new_project(folder: Path, variant: str) -> Path:
+def new_project(folder: Path, *parts: str) -> Path:
     """Write a project with `generate.py` and return its folder."""
-    run(sys.executable, ROOT / "generate.py", folder, variant, cwd=folder.parent)
+    run(sys.executable, ROOT / "generate.py", folder, *parts, cwd=folder.parent)
     return folder

@@ -25,7 +25,7 @@ GOALS = [
 
 def turns(bench: Bench) -> dict[str, Turn]:
     def measure(words: list[str], count: int) -> dict[str, float]:
-        found = Worker("config", words).measure("wait", count)
+        found = Worker("config", words, bench.project).measure("wait", count)
         return {SHARE: found[RATE] / found[MEMORY], RATE: found[RATE], MEMORY: found[MEMORY]}
 
     prefork, threads = options_of("celery-worker"), options_of("celery-mail")

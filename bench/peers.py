@@ -19,7 +19,7 @@ Described = tuple[str, Path, Path, dict[str, str]]
 
 @contextlib.contextmanager
 def with_celery(peers: Path, folder: Path) -> Iterator[dict[str, Described]]:
-    """Make both, on a PostgreSQL; yield the app, Python, folder and environment of each."""
+    """Make both, on a PostgreSQL; yield the app, folder, Python and environment of each."""
     keel, cutter = folder / "keel", folder / "shop"
     answers = ["--data=background_tasks=celery", "--data=python_version=3.12"]
     common.run(*COPIER, *answers, peers / "django-keel", keel, cwd=folder)
@@ -45,8 +45,8 @@ def with_celery(peers: Path, folder: Path) -> Iterator[dict[str, Described]]:
         migrate = [keel_python, "manage.py", "migrate"]  # it stores results in its database
         common.run(*migrate, cwd=keel, env=common.environment(**keel_env))
         yield {
-            "django-keel": ("config", keel_python, keel, keel_env),
-            "cookiecutter-django": ("config.celery_app", cutter_python, cutter, cutter_env),
+            "django-keel": ("config", keel, keel_python, keel_env),
+            "cookiecutter-django": ("config.celery_app", cutter, cutter_python, cutter_env),
         }
 
 

@@ -20,6 +20,7 @@ PANELS = (
     ("celery", "tasks/s", "Celery no-ops/s, -c 2"),
     ("io", "tasks/s per MiB", "Waiting tasks/s per MiB"),
     ("signup", "p95, ms", "Sign-up, 10 visitors: p95, ms"),
+    ("telemetry", "tasks/s", "Celery no-ops/s, with stories"),
     ("stack", "seconds", "Warm start of a stack: s"),
     ("generate", "ms", "A new project: ms"),
     ("announcement", None, "Announcement: worker's MiB by second"),

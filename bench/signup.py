@@ -8,6 +8,7 @@ files.
 """
 
 import statistics
+from pathlib import Path
 
 from bench import common, temporal
 from bench.common import Bench, Samples, Turn
@@ -31,19 +32,20 @@ def turns(bench: Bench) -> dict[str, Turn]:
     redis_port = bench.stack.enter_context(common.redis_server(bench.folder))
     temporal_port = bench.stack.enter_context(temporal.server(bench.folder))
     ports = {"REDIS_PORT": redis_port, "TEMPORAL_PORT": temporal_port}
-    both, none = serve(bench, "default", ports), serve(bench, "minimal", ports)
+    both = serve(bench, bench.project, ports)
+    none = serve(bench, common.new_project(bench.folder / "none", "minimal"), ports)
     return {BOTH: lambda: visit(both, bench.size), NONE: lambda: visit(none, bench.size)}
 
 
-def serve(bench: Bench, variant: str, ports: dict[str, int]) -> int:
-    """Serve a new project of this variant, and let somebody sign up; return its port."""
-    project, port = common.new_project(bench.folder / variant, variant), common.free_port()
+def serve(bench: Bench, project: Path, ports: dict[str, int]) -> int:
+    """Serve a new project, and let somebody sign up; return its port."""
+    port = common.free_port()
     env = common.development(project / ".data", DJANGO_PORT=port, **ports)
     env["DJANGO_SETTINGS_MODULE"] = "fast_hash"
     common.run(common.PYTHON, "manage.py", "migrate", cwd=project, env=env)
     words = [common.PYTHON, "-m", "gunicorn", "config.wsgi", "--bind", f"127.0.0.1:{port}"]
     words += ["--threads", "8", "--no-control-socket"]
-    log = bench.folder / f"{variant}.log"
+    log = bench.folder / f"{project.name}.log"
     served = common.running(*words, ready=port, log=log, cwd=project, env=env)
     bench.stack.enter_context(served)
     visit(port, 2)

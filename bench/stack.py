@@ -49,8 +49,7 @@ def turns(bench: Bench) -> dict[str, Turn]:
         project, names = Project(common.TEMPLATE, bench.folder), names[:1]
         everything = ["celery-worker", "celery-beat"]
     else:
-        folder = common.new_project(bench.folder / "shop", "default")
-        project, everything = Project(folder, folder / ".data"), []
+        project, everything = Project(bench.project, bench.project / ".data"), []
         project.up()
         bench.more["from nothing to ready, s"] = round(time.monotonic() - start, 1)
         project.just("down")

@@ -30,8 +30,8 @@ GOALS = [
 def turns(bench: Bench) -> dict[str, Turn]:
     singles = 2 if bench.tiny else 30
     return {
-        OURS: lambda: measure("slipway", singles, bench.size),
-        BARE: lambda: measure("sdk", singles, bench.size),
+        OURS: lambda: measure("slipway", singles, bench.size, bench.project),
+        BARE: lambda: measure("sdk", singles, bench.size, bench.project),
     }
 
 
@@ -57,11 +57,11 @@ def server(folder: Path, kind: str = "slipway") -> Iterator[int]:
         yield port
 
 
-def measure(kind: str, singles: int, flood: int) -> dict[str, float]:
+def measure(kind: str, singles: int, flood: int, project: Path) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as name, server(Path(name), kind) as port:
         env = common.development(Path(name), TEMPORAL_PORT=port)
         script = [common.PYTHON, common.CHILDREN / "temporal_load.py"]
         log = Path(name) / "temporal-worker.log"
         ready = lambda: "ready" in log.read_text()  # noqa: E731
-        with common.running(*script, kind, ready=ready, log=log, env=env):
+        with common.running(*script, kind, ready=ready, log=log, env=env, cwd=project):
             return json.loads(common.run(*script, "load", singles, flood, env=env))

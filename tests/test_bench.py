@@ -11,9 +11,10 @@ from conftest import ROOT, run
 # What each must have measured of Slipway.
 MEASURED = {
     "temporal": {"one at a time, ms", "workflows/s", "p95, s"},
-    "celery": {"tasks/s", "worker's PSS, MiB", "first tasks, s"},
+    "celery": {"tasks/s", "worker's PSS, MiB", "first tasks, s", "publish, ms"},
     "io": {"tasks/s per MiB", "tasks/s", "worker's PSS, MiB"},
     "signup": {"p95, ms", "median, ms"},
+    "telemetry": {"tasks/s", "publish, ms", "10 ms tasks/s", "sign-up, median ms"},
     "stack": {"seconds", "idle PSS, MiB", "idle, % of a core"},
     "announcement": {"e-mails/s", "memory's swing, ± %", "most, MiB"},
     "generate": {"ms"},
@@ -92,8 +93,8 @@ def test_a_child_that_fails_is_named_with_its_last_words(elsewhere):
     failed = bench("celery", "--tiny", "--out", elsewhere, folder=elsewhere)
 
     assert failed.returncode == 1
-    assert "bench: python publish.py config nothing 40 failed:" in failed.stderr
-    assert "No module named 'config'" in failed.stderr
+    assert " generate.py shop default failed:" in failed.stderr
+    assert "No such file or directory" in failed.stderr
     assert not list(elsewhere.glob("*.json"))
 
 

@@ -11,6 +11,12 @@ def nothing() -> None:
 
 
 @shared_task
+def short() -> None:
+    """Take ten milliseconds."""
+    time.sleep(0.01)
+
+
+@shared_task
 def wait() -> None:
     """Wait as for another server."""
     time.sleep(0.1)

@@ -7,26 +7,13 @@ import statistics
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 
-from temporalio import activity, workflow
+from bench_workflows import OneActivity, nothing
 from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 IN_FLIGHT = 50
-
-
-@activity.defn
-def nothing() -> None:
-    """Do nothing."""
-
-
-@workflow.defn
-class OneActivity:
-    @workflow.run
-    async def run(self) -> None:
-        await workflow.execute_activity(nothing, start_to_close_timeout=timedelta(seconds=60))
 
 
 async def connect() -> Client:
@@ -88,3 +75,4 @@ async def load(singles: int, flood: int) -> None:
 if __name__ == "__main__":
     sizes = map(int, sys.argv[2:])
     asyncio.run(load(*sizes) if sys.argv[1] == "load" else work(sys.argv[1]))
+    time.sleep(0.1)  # else the SDK may crash an end (sdk-python#300)

@@ -1,0 +1,53 @@
+"""What it costs to keep a story of everything, in tasks, in publishing, and in requests.
+
+The default project, as it is and with `#add-telemetry`, whose store takes all of it. The tasks do
+nothing, or take ten milliseconds; a request is a sign-up's.
+"""
+
+import statistics
+from pathlib import Path
+
+from bench import common, signup, temporal
+from bench.celery import PUBLISH, RATE, Worker, options_of
+from bench.common import Bench, Samples, Turn, ratio
+
+SIZE, UNIT = (3000, 40), "tasks"
+SHORT, REQUEST = "10 ms tasks/s", "sign-up, median ms"
+WITH, WITHOUT = "Slipway, with stories", "without"
+
+
+def added(what: str, samples: Samples) -> float:
+    """The median of what stories add in each round."""
+    pairs = zip(samples[WITH][what], samples[WITHOUT][what], strict=True)
+    return statistics.median(one - other for one, other in pairs)
+
+
+GOALS = [
+    ("No-ops with stories, of those without", lambda s: ratio(s, WITH, WITHOUT, RATE), ">=", 0.8),
+    ("… tasks of 10 ms", lambda s: ratio(s, WITH, WITHOUT, SHORT), ">=", 0.97),
+    ("… added to what is published", lambda s: added(PUBLISH, s), "<=", 0.5, "ms", 2),
+    ("… added to a sign-up's request, median", lambda s: added(REQUEST, s), "<=", 3, "ms", 1),
+]
+
+
+def turns(bench: Bench) -> dict[str, Turn]:
+    told = common.new_project(bench.folder / "told", "default", "telemetry")
+    redis_port = bench.stack.enter_context(common.redis_server(bench.folder))
+    temporal_port = bench.stack.enter_context(temporal.server(bench.folder))
+    ports = {"REDIS_PORT": redis_port, "TEMPORAL_PORT": temporal_port}
+
+    def turn(project: Path) -> Turn:
+        port = signup.serve(bench, project, ports)
+        options = [*options_of("celery-worker"), "-c", "2"]
+        worker = Worker("config", options, project)
+
+        def measure() -> dict[str, float]:
+            found = worker.measure("nothing", bench.size)
+            short = worker.measure("short", bench.size // 2)
+            request = signup.visit(port, max(bench.size // 30, 2))
+            figures = {RATE: found[RATE], PUBLISH: found[PUBLISH]}
+            return figures | {SHORT: short[RATE], REQUEST: request[signup.MIDDLE]}
+
+        return measure
+
+    return {WITH: turn(told), WITHOUT: turn(bench.project)}
