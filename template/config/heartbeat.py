@@ -1,8 +1,8 @@
 """Heartbeats: a file that a process writes every few seconds while it does its work.
 
 It is ``HEARTBEAT_FILE``, or under process-compose one with the process's name; without either there
-is none. It holds the process's id: the last beat of a killed process does not pass for a new one's.
-Probes look at its age: those in ``services/``, elsewhere ``python -IS config/heartbeat.py``.
+is none. It holds the process's id, as a killed one's last beat must not pass for a new one's, and
+until when it counts. Probes: those in ``services/``, elsewhere ``python -IS config/heartbeat.py``.
 """
 
 import contextlib
@@ -22,13 +22,13 @@ def beat() -> None:
         with contextlib.suppress(OSError):
             os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
             with open(path, "w") as file:
-                file.write(str(os.getpid()))
+                file.write(f"{os.getpid()} {int(time.time()) + STALE}\n")
 
 
 def remove() -> None:
     """Say that this process stops. The heartbeat of one that has replaced it already stays."""
     with contextlib.suppress(OSError), open(_path()) as file:
-        if file.read() == str(os.getpid()):
+        if file.read().split()[:1] == [str(os.getpid())]:
             os.unlink(file.name)
 
 

@@ -57,7 +57,7 @@ WORKER = """\
     x-scalable: true
     readiness_probe:
       exec:
-        command: exec python -IS .slipway/ready.py heartbeat .data/run/worker.$$PC_REPLICA_NUM
+        command: exec sh .slipway/heartbeat.sh .data/run/worker.$$PC_REPLICA_NUM
       period_seconds: 5
       timeout_seconds: 15
       failure_threshold: 1000000

@@ -27,9 +27,9 @@ def test_only_where_it_is_asked_for_is_there_a_heartbeat(tmp_path, monkeypatch):
     monkeypatch.setenv("PC_REPLICA_NUM", "2")
     file = tmp_path / "data" / "run" / "mailer.2"
     heartbeat.beat()
-    assert file.read_text() == str(os.getpid())
+    assert file.read_text().split()[0] == str(os.getpid())
 
-    file.write_text("1")  # a process that has replaced this one
+    file.write_text("1 9999999999\n")  # a process that has replaced this one
     heartbeat.remove()
     assert file.exists()
     heartbeat.beat()

@@ -59,7 +59,7 @@ class Tour(RunningStack):
         """The program of a process, with its children, but without what starts it anew."""
         mine = system.with_environment(f"PC_SOCKET_PATH={self.socket}")
         named = system.with_environment(f"PC_PROC_NAME={name}")
-        helpers = ("reload.py", "ready.py", "sh -c")
+        helpers = ("reload.py", "ready.py", "heartbeat.sh", "sh -c")
         return [
             pid
             for pid in mine.keys() & named.keys()
