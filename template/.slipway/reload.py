@@ -23,7 +23,7 @@ SUFFIXES = (".py", ".html", ".txt")
 # Folders that nobody writes code in.
 IGNORED = {"__pycache__", "media", "node_modules", "staticfiles"}
 # Milliseconds after which packages are looked for that have come since.
-LOOK_AGAIN = 1_000
+LOOK_AGAIN = 3_000
 
 
 class Reloader:
