@@ -1,7 +1,4 @@
-# The readiness probe of a worker: its heartbeat is fresh, and who wrote it lives.
-#
-#     sh .slipway/heartbeat.sh .data/run/mail-worker.0
-#
+# The readiness probe of a worker: its heartbeat, a file, is fresh, and who wrote it lives.
 # `config/heartbeat.py` writes the process's id, and until when to believe it. Like `ready.py` this
 # waits for five seconds. Python takes ten times as long to start, every five seconds, per worker.
 left=25
