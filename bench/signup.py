@@ -14,7 +14,7 @@ from bench import common, temporal
 from bench.common import Bench, Samples, Turn
 
 SIZE, UNIT = (200, 10), "sign-ups"
-P95, MIDDLE = "p95, ms", "median, ms"
+P95, MIDDLE, PAGE = "p95, ms", "median, ms", "its page, median ms"
 BOTH, NONE = "Slipway, both backends", "no backend"
 VISITORS = 10
 
@@ -52,8 +52,8 @@ def serve(bench: Bench, project: Path, ports: dict[str, int]) -> int:
     return port
 
 
-def visit(port: int, count: int) -> dict[str, float]:
+def visit(port: int, count: int, visitors: int = VISITORS) -> dict[str, float]:
     """Let visitors sign up; return the milliseconds of their requests."""
     script = common.CHILDREN / "visitors.py"
-    p95, middle = map(float, common.run(common.PYTHON, script, port, VISITORS, count).split())
-    return {P95: p95, MIDDLE: middle}
+    printed = common.run(common.PYTHON, script, port, visitors, count).split()
+    return dict(zip((P95, MIDDLE, PAGE), map(float, printed), strict=True))

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, run
 
+PAGE = "its page, median ms"
 # What each must have measured of Slipway.
 MEASURED = {
     "temporal": {"one at a time, ms", "workflows/s", "p95, s"},
     "celery": {"tasks/s", "worker's PSS, MiB", "first tasks, s", "publish, ms"},
     "io": {"tasks/s per MiB", "tasks/s", "worker's PSS, MiB"},
-    "signup": {"p95, ms", "median, ms"},
-    "telemetry": {"tasks/s", "publish, ms", "10 ms tasks/s", "sign-up, median ms"},
+    "signup": {"p95, ms", "median, ms", PAGE},
+    "telemetry": {"tasks/s", "publish, ms", "10 ms tasks/s", "sign-up, median ms", PAGE},
     "stack": {"seconds", "idle PSS, MiB", "idle, % of a core"},
     "announcement": {"e-mails/s", "memory's swing, ± %", "most, MiB"},
     "generate": {"ms"},
