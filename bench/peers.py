@@ -20,6 +20,7 @@ Described = tuple[str, Path, Path, dict[str, str]]
 @contextlib.contextmanager
 def with_celery(peers: Path, folder: Path) -> Iterator[dict[str, Described]]:
     """Make both, on a PostgreSQL; yield the app, folder, Python and environment of each."""
+    (folder := folder / "peers").mkdir()
     keel, cutter = folder / "keel", folder / "shop"
     answers = ["--data=background_tasks=celery", "--data=python_version=3.12"]
     common.run(*COPIER, *answers, peers / "django-keel", keel, cwd=folder)

@@ -6,6 +6,7 @@ twice. Before the dot nothing is taken, and a short time-out does no harm.
 """
 
 import smtplib
+import socket
 from collections.abc import Callable
 
 from django.core.mail.backends import smtp
@@ -27,6 +28,8 @@ class _Connection(smtplib.SMTP):
         self.hand_over()
         if self.sock:
             self.sock.settimeout(ANSWER_TIMEOUT)
+            # Else the dot waits for the acknowledgement of what came before it: 40 ms per e-mail.
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().send(b".\r\n")
 
     def data(self, msg: str | bytes) -> tuple[int, bytes]:  # type: ignore[override]

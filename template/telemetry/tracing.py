@@ -24,6 +24,8 @@ from .store import Store, process_name
 SEND_TIMEOUT = 2
 # Below it nothing is recorded.
 UNSAMPLED = NonRecordingSpan(SpanContext(trace_id=1, span_id=1, is_remote=False))
+# What only frames other statements has no span.
+TRANSACTION = ("BEGIN", "SAVEPOINT", "RELEASE", "ROLLBACK")
 TABLE = re.compile(r'\b(?:FROM|INTO|UPDATE)\s+"?([\w.]+)')
 
 tracer = trace.get_tracer("telemetry")
@@ -108,9 +110,9 @@ def trace_sql(connection: BaseDatabaseWrapper, **kwargs: object) -> None:
 
 def run_sql(execute: Callable, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
     """Run a statement, in a span of its own if it is part of a story."""
-    if not trace.get_current_span().is_recording():
-        return execute(sql, params, many, context)
     operation = sql.split(None, 1)[0].upper()
+    if operation in TRANSACTION or not trace.get_current_span().is_recording():
+        return execute(sql, params, many, context)
     table = TABLE.search(sql)
     attributes = {
         "db.system.name": context["connection"].vendor,
