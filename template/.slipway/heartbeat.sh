@@ -3,8 +3,7 @@
 # waits for five seconds. Python takes ten times as long to start, every five seconds, per worker.
 left=25
 until read -r pid expires < "$1" && [ "$(date +%s)" -lt "$expires" ] && kill -0 "$pid"; do
-  left=$((left - 1))
   # A probe must not outlive a stack that is stopped before it is ready.
-  [ $left -gt 0 ] && kill -0 "$PPID" || exit 1
+  [ $((left = left - 1)) -gt 0 ] && kill -0 "$PPID" || exit 1
   sleep 0.2
 done 2> /dev/null

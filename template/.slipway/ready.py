@@ -3,10 +3,9 @@ r"""A readiness probe that waits until the answer is yes, so that it can be aske
     python -IS .slipway/ready.py http 8000 /health/
     python -IS .slipway/ready.py talk 6000 'PING\r\n' +PONG
 
-process-compose asks at a fixed period, the first time when the process starts. A probe that only
-looks would need a period of a second to notice readiness soon, and burn CPU for ever after. This
-one looks again and again until the process is ready, and the period can be long.
-It exits 0 once the process is ready, 1 if it is not within `PATIENCE` seconds.
+process-compose asks at a fixed period, first when the process starts. A probe that only looks would
+need a period of a second to notice readiness soon, and burn CPU for ever after. This one looks on
+for `PATIENCE` seconds, and exits 0 as soon as the process is ready, else 1.
 """
 
 import _socket  # `socket` alone doubles what a probe costs
@@ -16,8 +15,7 @@ import time
 
 # Seconds; the probes' period, so that one probe follows the other until one says yes.
 PATIENCE = 5.0
-# Seconds that one look may take.
-TIMEOUT = 4.0
+TIMEOUT = 4.0  # of one look
 
 
 def http(port: str, path: str) -> bool:
@@ -41,6 +39,9 @@ def _ask(port: str, request: str) -> bytes:
 
 def main(check: str, *arguments: str) -> int:
     """Wait until *check* holds and return the exit code."""
+    if check == "heartbeat":  # as services of older projects ask
+        script = __file__.replace("ready.py", "heartbeat.sh")
+        os.execv("/bin/sh", ["sh", script, *arguments])  # noqa: S606
     look = {"http": http, "talk": talk}[check]
     parent, start = os.getppid(), time.monotonic()
     while True:

@@ -24,12 +24,12 @@ class _Connection(smtplib.SMTP):
         if not (isinstance(s, bytes) and s.endswith(END)):
             super().send(s)
             return
+        if self.sock:  # else the dot waits for the acknowledgement of what is before it: 40 ms
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().send(s.removesuffix(END) + b"\r\n")
         self.hand_over()
         if self.sock:
             self.sock.settimeout(ANSWER_TIMEOUT)
-            # Else the dot waits for the acknowledgement of what came before it: 40 ms per e-mail.
-            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().send(b".\r\n")
 
     def data(self, msg: str | bytes) -> tuple[int, bytes]:  # type: ignore[override]

@@ -14,14 +14,16 @@ from sentry_sdk.types import Event, Hint
 
 from .logs import work
 
-# Seconds for which an ending process waits for Sentry.
-PATIENCE = 2
 # What is kept of an event, and of an error in it. A new field of a new SDK is left out.
 OF_EVENT = {"event_id", "timestamp", "platform", "level", "logger", "sdk", "modules"}
 OF_EVENT |= {"environment", "release", "server_name"}
 OF_ERROR = {"type", "module", "mechanism", "stacktrace"}
 # Who logs an error's text as it stands may log an address with it.
 ADDRESS = re.compile(r"\S+@\S+")
+# Where libraries append what they were doing, and with what.
+APPENDED = re.compile(r" \(?\{'|\n")
+# Characters of a line.
+LONGEST = 500
 
 
 def set_up() -> None:
@@ -34,10 +36,10 @@ def set_up() -> None:
         auto_session_tracking=False,
         include_local_variables=False,
         max_breadcrumbs=0,
-        shutdown_timeout=PATIENCE,
         before_send=cleaned,
     )
-    ignore_logger("django.security.DisallowedHost")  # anybody can cause it
+    ignore_logger("django.security.*")  # anybody can cause these
+    ignore_logger("django.server")  # runserver's lines, one for each answer
 
 
 def cleaned(event: Event, hint: Hint) -> Event | None:
@@ -47,10 +49,12 @@ def cleaned(event: Event, hint: Hint) -> Event | None:
         return None  # an answer, such as that of a health check
     kept: dict[str, Any] = {key: value for key, value in event.items() if key in OF_EVENT}
     kept["tags"] = work()
-    if record:  # without its arguments, and the ids that Temporal's SDK adds
-        text = str(record.msg).partition(" ({'")[0]
+    errors = event.get("exception", {}).get("values")
+    # Without its arguments. A line that has none beside an error is the text of that error.
+    if record and (record.args or not errors):
+        text = APPENDED.split(str(record.msg))[0][:LONGEST]
         kept["logentry"] = {"message": ADDRESS.sub("…", text)}
-    if errors := event.get("exception", {}).get("values"):
+    if errors:
         values = [{key: error[key] for key in OF_ERROR & error.keys()} for error in errors]
         kept["exception"] = {"values": values}
     span = trace.get_current_span()

@@ -14,6 +14,7 @@ from opentelemetry import _logs, context, trace
 from opentelemetry.instrumentation.django import DjangoInstrumentor
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind
 
 from .cleaning import Cleaned
@@ -22,13 +23,10 @@ from .store import Store, process_name
 
 # Seconds for a viewer to answer: an ending process waits for it, too.
 SEND_TIMEOUT = 2
-# Below it nothing is recorded.
-UNSAMPLED = NonRecordingSpan(SpanContext(trace_id=1, span_id=1, is_remote=False))
-# What only frames other statements has no span.
-TRANSACTION = ("BEGIN", "SAVEPOINT", "RELEASE", "ROLLBACK")
 TABLE = re.compile(r'\b(?:FROM|INTO|UPDATE)\s+"?([\w.]+)')
 
 tracer = trace.get_tracer("telemetry")
+ids = RandomIdGenerator()
 
 
 def set_up() -> None:
@@ -51,7 +49,8 @@ def set_up() -> None:
 
     os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")  # today's names of attributes
     DjangoInstrumentor().instrument(middleware_position=2)
-    connection_created.connect(trace_sql)
+    if settings.TELEMETRY_STORE or settings.TELEMETRY_ENDPOINT:
+        connection_created.connect(trace_sql)
     options = getattr(settings, "TEMPORAL_API_OPTIONS", None)
     if options is not None:
         options["interceptors"] = Interceptors()  # also of workers with such a client
@@ -94,7 +93,9 @@ def without_polls(get_response: Callable) -> Callable:
         polls = request.method == "GET" and "HX-Request" in request.headers
         if not polls and not request.path_info.startswith(nothing):
             return get_response(request)
-        token = context.attach(trace.set_span_in_context(UNSAMPLED))
+        # Below it nothing is recorded. Log lines and errors have its ids.
+        unsampled = SpanContext(ids.generate_trace_id(), ids.generate_span_id(), is_remote=False)
+        token = context.attach(trace.set_span_in_context(NonRecordingSpan(unsampled)))
         try:
             return get_response(request)
         finally:
@@ -110,14 +111,15 @@ def trace_sql(connection: BaseDatabaseWrapper, **kwargs: object) -> None:
 
 def run_sql(execute: Callable, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
     """Run a statement, in a span of its own if it is part of a story."""
-    operation = sql.split(None, 1)[0].upper()
-    if operation in TRANSACTION or not trace.get_current_span().is_recording():
+    if not trace.get_current_span().is_recording():
         return execute(sql, params, many, context)
-    table = TABLE.search(sql)
+    text = str(sql)  # psycopg takes objects, too
+    operation = text.split(None, 1)[0].upper() if text.strip() else "SQL"
+    table = TABLE.search(text)
     attributes = {
         "db.system.name": context["connection"].vendor,
         "db.operation.name": operation,
-        "db.query.text": sql,
+        "db.query.text": text,
     }
     name = f"{operation} {table[1]}" if table else operation
     with tracer.start_as_current_span(name, kind=SpanKind.CLIENT, attributes=attributes):

@@ -108,6 +108,10 @@ class TestHeartbeat:
     def test_a_fresh_one_counts(self, beat):
         assert is_beating(beat)
 
+    def test_services_of_older_projects_ask_ready_py(self, beat):
+        asked = [sys.executable, "-IS", ready.__file__, "heartbeat", beat]
+        assert subprocess.run(asked, timeout=20).returncode == 0
+
     def test_a_stale_one_does_not(self, beat):
         pid, expires = beat.read_text().split()
         beat.write_text(f"{pid} {int(expires) - 31}\n")

@@ -1,6 +1,7 @@
 """Mail servers that answer late, never, or break: who gets an e-mail, and how often."""
 
 import contextlib
+import socket
 import ssl
 import subprocess
 import threading
@@ -197,6 +198,20 @@ def test_a_refusal_of_the_whole_message_is_an_answer(server, user, reply, state)
     server.at["END"] = reply
     assert deliver(user.pk, WELCOME).state is state
     assert Email.objects.get().unanswered == 0
+
+
+def test_the_end_of_a_message_waits_for_no_acknowledgement(server, user, monkeypatch):
+    sent_at_once = []
+
+    class Connection(smtp._Connection):
+        def getreply(self):
+            option = socket.IPPROTO_TCP, socket.TCP_NODELAY
+            sent_at_once.append(bool(self.sock.getsockopt(*option)))
+            return super().getreply()
+
+    monkeypatch.setattr(smtp.EmailBackend, "connection_class", Connection)
+    assert deliver(user.pk, WELCOME).state is State.SENT
+    assert sent_at_once[-2]  # the answer to the dot, before the one to QUIT
 
 
 def test_who_lost_the_claim_does_not_end_the_message(server, user):

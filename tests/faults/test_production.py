@@ -72,7 +72,7 @@ def test_production_does_without_no_variable_that_must_be_set(manage, name):
     [
         ("DJANGO_DEBUG", "maybe", "true or false"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4317", "http://"),
-        ("SENTRY_DSN", "https://sentry.example.com/1", "a DSN of Sentry: Missing public key"),
+        ("SENTRY_DSN", "…", "a DSN of Sentry: Unsupported scheme"),
         ("DJANGO_PORT", "80000", "a port from 1 to 65535"),
         ("DJANGO_PORT", "http", "a port from 1 to 65535"),
         ("DEFAULT_FROM_EMAIL", "not an address", "an e-mail address"),
@@ -327,11 +327,23 @@ def test_an_error_goes_to_sentry_with_its_trace_and_nothing_private(start_gunico
 
 def test_a_line_goes_to_sentry_without_what_is_put_in(manage):
     sentry = Receiver()
-    say = "import logging; logging.error('%s is late', 'Ada'); logging.error('to ada@example.com')"
+    say = """
+import logging, os
+logging.error('%s is late', 'Ada')
+logging.error("to ada@example.com ({'name': 'Ada'})")
+logging.getLogger("django.security.RequestDataTooBig").error("Ada sent too much")
+try:
+    raise ValueError("Ada")
+except ValueError as error:
+    logging.exception(error)
+logging.shutdown()
+os._exit(0)  # as workers end
+"""
     done = manage("shell", "-c", say, SENTRY_DSN=sentry.sentry_dsn, **PRODUCTION)
     assert done.returncode == 0, done.stderr
-    texts = [event["logentry"]["message"] for event in sentry.errors]
-    assert texts == ["%s is late", "to …"]
+    texts = [event.get("logentry", {}).get("message") for event in sentry.errors]
+    assert texts == ["%s is late", "to …", None]
+    assert sentry.errors[2]["exception"]["values"][0]["type"] == "ValueError"
     assert "Ada" not in json.dumps(sentry.errors)
     sentry.close()
 
@@ -346,7 +358,7 @@ def test_a_sentry_that_says_nothing_holds_nobody_up(manage):
     assert done.returncode == 0, done.stderr
     logging_took = float(done.stdout)
     assert logging_took < 5
-    # It waits for three seconds at most, beside what Django needs.
+    # It waits for three seconds; the SDK would go on for as long as nobody answers.
     assert time.monotonic() - start - logging_took < 20
 
 

@@ -11,13 +11,12 @@ if TELEMETRY_ENDPOINT:
 
 SENTRY_DSN = text("SENTRY_DSN")
 if SENTRY_DSN:
-    from sentry_sdk.utils import BadDsn, Dsn
+    from sentry_sdk.utils import Dsn
 
     try:
         Dsn(SENTRY_DSN)
-    except BadDsn as error:
-        shown = SENTRY_DSN.rpartition("@")[2]  # without its key
-        raise malformed("SENTRY_DSN", shown, f"a DSN of Sentry: {error}") from None
+    except ValueError as error:
+        raise malformed("SENTRY_DSN", "…", f"a DSN of Sentry: {error}") from None
 
 # After what answers probes of health. A page that asks for its state again and again has no story.
 MIDDLEWARE.insert(1, "telemetry.tracing.without_polls")
