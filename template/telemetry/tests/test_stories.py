@@ -4,7 +4,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import DatabaseError, connection, transaction
 from django.urls import reverse
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
@@ -71,6 +71,16 @@ def test_an_error_is_told_by_its_type_and_lines_lie_beside_it(tell):
     (row,) = tell(path="failing", failed="1").rows
     assert (row.error, row.attributes) == ("ValueError", {})
     assert [line["text"] for line in row.lines] == ["It is late."]
+
+
+@pytest.mark.django_db
+def test_a_statement_that_fails_is_told_by_its_type(tell):
+    with tracer.start_as_current_span("asking"), pytest.raises(DatabaseError):
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT * FROM nowhere")
+
+    (asked,) = [row for row in tell(path="asking").rows if row.name == "SELECT nowhere"]
+    assert asked.error in ("OperationalError", "ProgrammingError")  # SQLite, PostgreSQL
 
 
 def test_a_viewer_gets_nothing_private():
