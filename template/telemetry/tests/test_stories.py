@@ -75,9 +75,13 @@ def test_an_error_is_told_by_its_type_and_lines_lie_beside_it(tell):
 
 @pytest.mark.django_db
 def test_a_statement_that_fails_is_told_by_its_type(tell):
-    with tracer.start_as_current_span("asking"), pytest.raises(DatabaseError):
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SELECT * FROM nowhere")
+    with (
+        tracer.start_as_current_span("asking"),
+        pytest.raises(DatabaseError),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("SELECT * FROM nowhere")
 
     (asked,) = [row for row in tell(path="asking").rows if row.name == "SELECT nowhere"]
     assert asked.error in ("OperationalError", "ProgrammingError")  # SQLite, PostgreSQL
