@@ -18,8 +18,11 @@ RATE, SWING = "e-mails/s", "memory's swing, ± %"
 ANSWER = 0.1
 """Seconds until the mail server takes a message."""
 # With DEBUG on, Django keeps the last 9,000 statements of each thread.
-PRODUCTION = {"DJANGO_DEBUG": "false", "DJANGO_ALLOWED_HOSTS": "shop.example.com"}
-PRODUCTION |= {"DJANGO_SECRET_KEY": "only-for-this"}
+PRODUCTION = {
+    "DJANGO_DEBUG": "false",
+    "DJANGO_ALLOWED_HOSTS": "shop.example.com",
+    "DJANGO_SECRET_KEY": "only-for-this",
+}
 BARE = "bare smtplib, 20 threads"
 GOALS = [
     ("An announcement: the worker's memory, ±", lambda s: median(s, OURS, SWING), "<=", 10, "%", 1),

@@ -151,6 +151,12 @@ def ratio(samples: Samples, name: str, other: str, what: str) -> float:
     return statistics.median(one / two for one, two in pairs)
 
 
+def added(samples: Samples, name: str, other: str, what: str) -> float:
+    """The median of what one contestant adds to another in each round."""
+    pairs = zip(samples[name][what], samples[other][what], strict=True)
+    return statistics.median(one - two for one, two in pairs)
+
+
 def goals(module: ModuleType, samples: Samples, busy: bool) -> list[dict]:
     """What was to be reached, and what was, as texts."""
     found = []

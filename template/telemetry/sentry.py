@@ -27,8 +27,11 @@ LONGEST = 500
 
 
 def set_up() -> None:
-    # The SDK's integrations of Django and Celery would send requests and arguments, and trace. What
-    # fails is logged by all of them, and Temporal's activities are with it.
+    """Send errors from this process, and from those that it forks.
+
+    Without the SDK's integrations of Django and Celery: they would send requests and arguments, and
+    trace once more. All that fails is logged, and so are Temporal's activities.
+    """
     sentry_sdk.init(
         settings.SENTRY_DSN,
         auto_enabling_integrations=False,

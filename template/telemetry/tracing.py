@@ -34,7 +34,7 @@ def set_up() -> None:
     if find_spec("celery"):
         from . import celery  # noqa: F401
     if settings.SENTRY_DSN:
-        from . import sentry  # only then: half of it is the SDK's import
+        from . import sentry  # only then: the SDK costs each process its import
 
         sentry.set_up()
     names = {"service.namespace": settings.PROJECT_NAME}
@@ -122,7 +122,7 @@ def run_sql(execute: Callable, sql: str, params: Any, many: bool, context: dict[
         "db.query.text": text,
     }
     name = f"{operation} {table[1]}" if table else operation
-    # Nothing is below it, so it need not be the current one, which costs more than all the rest.
+    # Nothing is below it: it need not be the current one, which would cost half as much again.
     span = tracer.start_span(name, kind=SpanKind.CLIENT, attributes=attributes)
     try:
         return execute(sql, params, many, context)

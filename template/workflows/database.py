@@ -71,7 +71,7 @@ def _log(error: Exception) -> None:
         return  # it was expected
     info = activity.info()
     keeps_failing = info.attempt > 2 and str(info.attempt).strip("0") in ("1", "3")
-    traced = info.attempt == 1 or keeps_failing
+    in_full = info.attempt == 1 or keeps_failing
     logger.log(
         logging.ERROR if keeps_failing else logging.WARNING,
         "%s of %s failed, attempt %d: %s",
@@ -79,7 +79,7 @@ def _log(error: Exception) -> None:
         info.workflow_id,
         info.attempt,
         without_passwords(f"{type(error).__name__}: {error}"),
-        exc_info=traced and not isinstance(error, exceptions.FailureError),
+        exc_info=in_full and not isinstance(error, exceptions.FailureError),
     )
 
 

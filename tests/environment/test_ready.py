@@ -120,7 +120,7 @@ class TestHeartbeat:
     def test_one_of_a_process_that_has_gone_does_not(self, beat):
         gone = subprocess.Popen(["true"])
         gone.wait()
-        beat.write_text(beat.read_text().replace(str(os.getpid()), str(gone.pid)))
+        beat.write_text(f"{gone.pid} {beat.read_text().split()[1]}\n")
         assert not is_beating(beat)
 
     def test_a_removed_one_does_not(self, heartbeat, beat):
@@ -135,7 +135,7 @@ class TestHeartbeat:
         assert is_beating(beat)
 
     def test_that_of_a_successor_is_not_removed(self, heartbeat, beat):
-        beat.write_text(beat.read_text().replace(str(os.getpid()), str(os.getppid())))
+        beat.write_text(f"{os.getppid()} {beat.read_text().split()[1]}\n")
         heartbeat.remove()
         assert is_beating(beat)
 

@@ -53,6 +53,7 @@ def test_production_logs_json_and_keeps_no_stories(manage, tmp_path):
     say += "with trace.get_tracer('x').start_as_current_span('x'): logging.warning('Hi')"
     line = json.loads(manage("shell", "-c", say, **PRODUCTION).stderr.splitlines()[-1])
     assert (line["level"], line["message"]) == ("WARNING", "Hi")
+    assert len(line["trace_id"]) == 32
     assert not (tmp_path / "telemetry.sqlite3").exists()
 
 
