@@ -7,5 +7,6 @@ from .models import Announcement
 
 def announcement(email: Email) -> tuple[str, str]:
     """Return the subject and the text. The e-mail's reference is the announcement's key."""
-    row = Announcement.objects.get(pk=email.reference)
-    return row.subject, f"Hi {email.user.name},\n\n{row.text}\n"
+    text = Announcement.objects.values_list("subject", "text")
+    subject, body = text.get(pk=email.reference)
+    return subject, f"Hi {email.user.name},\n\n{body}\n"

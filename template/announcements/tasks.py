@@ -18,7 +18,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from outbox import promises
-from outbox.delivery import State, deliver, due
+from outbox.delivery import State, due, send
 from tasks.emails import SENDING
 
 from .models import KIND, Announcement
@@ -85,10 +85,10 @@ def send_batch(reference: str, first: int, last: int) -> int:
         promises.withdraw_all(KIND, reference)
     emails = due().filter(kind=KIND, reference=reference, user_id__gte=first, user_id__lte=last)
     end, sent = time.monotonic() + BATCH_TIME, 0
-    for user_id in list(emails.values_list("user_id", flat=True)):
+    for email in list(emails):
         if time.monotonic() > end:
             break
-        sent += deliver(user_id, KIND, reference).state is State.SENT
+        sent += send(email).state is State.SENT
     return sent
 
 

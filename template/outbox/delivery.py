@@ -19,10 +19,9 @@ from datetime import timedelta
 from enum import Enum
 from smtplib import SMTPDataError, SMTPException, SMTPRecipientsRefused, SMTPResponseException
 
-from django.contrib.auth import get_user_model
 from django.core.mail import get_connection
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from . import kinds, smtp, traces
@@ -71,22 +70,28 @@ class Delivery:
 
 
 def deliver(user_id: int, kind: str, reference: str = "") -> Delivery:
-    """Send this e-mail to the user, if it is due and nobody else is sending it.
+    """Send this e-mail to the user, as `send` does, if it is due."""
+    key = {"user_id": user_id, "kind": kind, "reference": reference}
+    email = due().filter(**key).first()
+    return send(email) if email else standing(Email.objects.filter(**key).first())
+
+
+def send(email: Email) -> Delivery:
+    """Send an e-mail that `due` has just returned, unless somebody else has begun to.
 
     A mail server that is down or refuses is not an error here: the row keeps it, and is due again
     after a back-off. Other errors, for example in a template, are raised after the same note.
     Raises `RuntimeError` inside a transaction: there the claim would not be visible to others.
     """
-    key, token = {"user_id": user_id, "kind": kind, "reference": reference}, uuid.uuid4()
+    # Whatever happens to a row changes one of these.
+    row = Email.objects.filter(pk=email.pk, claim=email.claim, not_before=email.not_before)
+    email.claim, email.attempts = uuid.uuid4(), email.attempts + 1
+    claim = {"claim": email.claim, "not_before": timezone.now() + LEASE}
     with transaction.atomic(durable=True):
-        due().filter(**key).update(
-            not_before=timezone.now() + LEASE, claim=token, attempts=F("attempts") + 1
-        )
-    rows = Email.objects.select_related("user").filter(**key)
-    email = rows.filter(claim=token).first()
-    if email is None:
-        return standing(rows.first())
-    attempt = _Attempt(email, token)
+        claimed = row.update(attempts=email.attempts, **claim)
+    if not claimed:
+        return standing(Email.objects.filter(pk=email.pk).first())
+    attempt = _Attempt(email)
     if not email.user.is_active:
         return attempt.give_up("The user is deactivated.", email.unanswered)
     if email.unanswered >= MAX_UNANSWERED or email.attempts > MAX_ATTEMPTS:
@@ -99,7 +104,7 @@ def deliver(user_id: int, kind: str, reference: str = "") -> Delivery:
                 message.connection.hand_over = attempt.hand_over
             message.send()
     except _ClaimLost:
-        return standing(rows.first())
+        return standing(Email.objects.filter(pk=email.pk).first())
     except (OSError, SMTPException) as error:
         return attempt.put_off(error)
     except BaseException as error:
@@ -116,15 +121,13 @@ def due() -> QuerySet[Email]:
     One of a kind that no installed app declares is not: the part that writes it may come back. Nor
     is one to an address that its user has not confirmed, but for `kinds.before_confirmation`.
     """
-    open_ones = Email.objects.filter(allowed(), sent_at=None, failed_at=None)
-    return open_ones.filter(not_before__lte=timezone.now()).order_by("not_before", "pk")
+    emails = Email.objects.select_related("user").order_by("not_before", "pk")
+    return emails.filter(allowed(), sent_at=None, failed_at=None, not_before__lte=timezone.now())
 
 
 def allowed() -> Q:
     """Whether an e-mail may be sent at all, apart from when: see `due`."""
-    user = get_user_model().objects.filter(pk=OuterRef("user_id"))
-    # Not a join: the UPDATE of a claim must look at the row itself once more (PostgreSQL).
-    confirmed = Q(Exists(user.exclude(email_confirmed_at=None)))
+    confirmed = Q(user__email_confirmed_at__isnull=False)
     return Q(kind__in=kinds.all_kinds()) & (Q(kind__in=kinds.before_confirmation()) | confirmed)
 
 
@@ -144,9 +147,8 @@ def deliver_due() -> int:
 
 def bring_forward(user_id: int, kind: str, reference: str = "") -> None:
     """Make an e-mail due now that nobody has tried to send yet, such as a follow-up."""
-    Email.objects.filter(user_id=user_id, kind=kind, reference=reference, attempts=0).update(
-        not_before=timezone.now(), due_at=timezone.now()
-    )
+    row = Email.objects.filter(user_id=user_id, kind=kind, reference=reference, attempts=0)
+    row.update(not_before=timezone.now(), due_at=timezone.now())
 
 
 def standing(email: Email | None) -> Delivery:
@@ -171,9 +173,9 @@ class _ClaimLost(Exception):
 class _Attempt:
     """One attempt to send, by the one who holds the claim."""
 
-    def __init__(self, email: Email, token: uuid.UUID) -> None:
+    def __init__(self, email: Email) -> None:
         self.email = email
-        self.row = Email.objects.filter(pk=email.pk, claim=token)
+        self.row = Email.objects.filter(pk=email.pk, claim=email.claim)
         self.handed_over = False
 
     def hand_over(self) -> None:

@@ -29,10 +29,8 @@ def promise(
     due = not_before or timezone.now()
     same = {"kind": kind, "reference": reference, "not_before": due, "due_at": due}
     same["trace"] = traces.current()
-    Email.objects.bulk_create(
-        [Email(user_id=user_id, **same) for user_id in user_ids],
-        ignore_conflicts=True,
-    )
+    emails = [Email(user_id=user_id, **same) for user_id in user_ids]
+    Email.objects.bulk_create(emails, ignore_conflicts=True)
 
 
 def withdraw(user_id: int, kind: str, reference: str = "") -> bool:

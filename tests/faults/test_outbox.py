@@ -62,6 +62,22 @@ def test_a_second_delivery_sends_nothing(user, welcome):
     assert len(mail.outbox) == 1
 
 
+def test_one_that_was_read_before_somebody_else_sent_it_is_left_alone(user, welcome):
+    """As a batch reads many, and comes to each later."""
+    (email,) = delivery.due()
+    assert delivery.deliver(user.pk, WELCOME).state is State.SENT
+    assert delivery.send(email).state is State.ALREADY_SENT
+    assert len(mail.outbox) == 1
+
+
+@pytest.mark.parametrize("meanwhile", [promises.withdraw, delivery.bring_forward])
+def test_one_that_was_changed_since_it_was_read_is_left_alone(user, welcome, meanwhile):
+    (email,) = delivery.due()
+    meanwhile(user.pk, WELCOME)
+    assert delivery.send(email).state is not State.SENT
+    assert mail.outbox == []
+
+
 def test_an_email_is_not_sent_before_it_is_due(user):
     later = timezone.now() + timedelta(hours=1)
     Email.objects.create(user=user, kind=FOLLOW_UP, not_before=later)
