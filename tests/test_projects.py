@@ -5,13 +5,15 @@ import os
 import re
 import shutil
 import socket
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 from conftest import BACKENDS, DEFAULT, EXAMPLES, ROOT, commit, run
 from free_ports import free_port
+
+from environment.small_project import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -45,9 +47,9 @@ class Project:
         return run("sh", "dev", *command, cwd=self.folder, ok=ok, **self.environment)
 
     @contextmanager
-    def stack(self):
-        """The stack, all ready; afterwards nothing of it is left."""
-        self.dev("just", "up", "-D")
+    def stack(self, *names: str):
+        """The stack, or those and what they need, all ready; afterwards nothing of it is left."""
+        self.dev("just", "up", "-D", *names)
         try:
             self.dev("just", "wait")
             yield
@@ -64,9 +66,15 @@ class Project:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", int(self.environment[port]))) == 0
 
-    def page(self) -> str:
-        with urlopen(f"http://127.0.0.1:{self.environment['DJANGO_PORT']}/", timeout=10) as answer:
+    def page(self, path: str = "/") -> str:
+        address = f"http://127.0.0.1:{self.environment['DJANGO_PORT']}{path}"
+        with urlopen(address, timeout=10) as answer:
             return answer.read().decode()
+
+    def shows(self, path: str, text: str) -> bool:
+        with suppress(OSError):  # no such page, or nobody who answers
+            return text in self.page(path)
+        return False
 
     def packages(self) -> set[str]:
         return set(
@@ -87,7 +95,7 @@ def shared(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def make(new, shared):
+def make(source, shared):
     """A function that returns a committed project, in a folder named shop.
 
     It has the packages and the tools of the project before it in the same place, as after a
@@ -95,11 +103,13 @@ def make(new, shared):
     their own have not.
     """
 
-    def make(*names: str, place: Path = shared, **environment: str) -> Project:
+    def make(
+        *names: str, place: Path = shared, slipway: Path = source, **environment: str
+    ) -> Project:
         folder, before = place / "shop", place / "before"
         if folder.exists():
             folder.rename(before)
-        new("shop", *names, cwd=place)
+        run("python3", slipway / "generate.py", "shop", *names, cwd=place)
         commit(folder)
         for kept in (".venv", ".tools", ".mypy_cache"):
             if (before / kept).exists():
@@ -188,6 +198,31 @@ def test_an_app_of_ones_own_is_linted_and_tested(make):
     assert "1 passed" in project.dev("just", "test", "invoices").stdout
 
 
+OWN_PAGE = """\
+from django.http import HttpResponse
+from django.urls import path
+
+app_name = "invoices"
+urlpatterns = [path("", lambda request: HttpResponse("Nothing to pay"))]
+"""
+
+
+def test_what_is_edited_counts_in_a_running_stack(make):
+    """A template at once, without another start; an app of one's own soon, by another start."""
+    project = make("minimal")
+    with project.stack():
+        page = project.folder / "home" / "templates" / "home" / "start.html"
+        page.write_text(page.read_text().replace("<h1>", "<h1>Tea: "))
+        assert "<h1>Tea: " in project.page()
+
+        project.dev("just", "manage", "startapp", "invoices")
+        app = project.folder / "invoices"
+        (app / "urls.py").write_text(OWN_PAGE)
+        with (app / "apps.py").open("a") as config:
+            config.write('    url_prefix = "invoices"\n')
+        wait_for(lambda: project.shows("/invoices/", "Nothing to pay"))
+
+
 def test_a_backend_is_added_later(make, new):
     project = make("celery")
     project.dev("just", "manage", "migrate")
@@ -214,7 +249,7 @@ def test_a_backend_is_removed_by_deleting_its_files(make):
         assert project.processes() == expected("temporal")
 
 
-def test_parts_without_an_example_are_added_later_and_removed(make, new):
+def test_parts_without_an_example_are_added_later(make, new):
     project = make("celery")
     new(project.folder, "add-postgres", "add-telemetry", cwd=project.folder)
     with project.stack():
@@ -226,6 +261,12 @@ def test_parts_without_an_example_are_added_later_and_removed(make, new):
         assert " GET home [django " in project.dev("just", "story", "--last").stdout
     project.dev("just", "lint")
     assert re.search(r"\d+ passed", project.dev("just", "test", "accounts", "telemetry").stdout)
+
+
+def test_parts_without_an_example_are_removed_by_deleting_their_files(make):
+    project = make("celery", "postgres", "telemetry")
+    with project.stack("postgres"):
+        assert project.answers("POSTGRES_PORT")
     own = (
         *("telemetry", "config/settings/parts/telemetry.py"),
         *("postgres", "config/settings/parts/postgres.py"),
@@ -248,7 +289,7 @@ def test_an_address_of_postgresql_names_what_it_needs(make):
 def test_an_example_is_removed_by_deleting_its_folder(make):
     """Nothing of it stays: no table, no entry of a schedule."""
     project = make("tour")
-    with project.stack():  # writes all schedules
+    with project.stack("celery-beat", "temporal-worker"):  # they have all schedules
         for example in EXAMPLES:
             if (project.folder / example / "migrations").exists():
                 project.dev("just", "manage", "migrate", example, "zero")
@@ -279,7 +320,7 @@ def test_an_example_without_its_backend_refuses_to_start(example, make, source):
     assert f"#add-{EXAMPLES[example]}" in project.dev("just", "doctor", ok=False).stdout
 
 
-def test_an_update_runs(source, tmp_path):
+def test_an_update_runs(make, source, tmp_path):
     """From an older Slipway, whose README, site and worker were others."""
     slipway = tmp_path / "slipway"
     shutil.copytree(source, slipway, symlinks=True)
@@ -291,9 +332,7 @@ def test_an_update_runs(source, tmp_path):
         (template / path).write_text("".join([*old[:2], "# older\n", *old[2:]]))
     (template / "home" / "views.py").rename(template / "home" / "pages.py")
     commit(slipway)
-    run("python3", slipway / "generate.py", "shop", "celery", "orders", cwd=tmp_path)
-    project = Project(tmp_path / "shop")
-    commit(project.folder)
+    project = make("celery", "orders", slipway=slipway)
     urls = (project.folder / "home" / "urls.py").read_text()
     (project.folder / "home" / "mine.py").write_text("# mine\n")
     commit(project.folder)

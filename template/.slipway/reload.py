@@ -1,4 +1,4 @@
-"""Runs a worker and starts a new one when the project's code changes.
+"""Runs a worker or a server, and starts a new one when the project's code changes.
 
     python .slipway/reload.py python manage.py run_mail_worker
 
@@ -18,8 +18,6 @@ import threading
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# Code, and the templates of pages and mails, which a worker keeps in memory too.
-SUFFIXES = (".py", ".html", ".txt")
 # Folders that nobody writes code in.
 IGNORED = {"__pycache__", "media", "node_modules", "staticfiles"}
 # Milliseconds after which packages are looked for that have come since.
@@ -76,7 +74,7 @@ class Reloader:
             # Not the root with all below it: that would be the thousands of folders of `.venv`.
             for changes in watch(
                 *watched,
-                watch_filter=lambda _, path: path.endswith(SUFFIXES) and is_code(Path(path)),
+                watch_filter=lambda _, path: path.endswith(".py") and is_code(Path(path)),
                 rust_timeout=LOOK_AGAIN,
                 yield_on_timeout=True,
             ):

@@ -19,8 +19,10 @@ tracer = trace.get_tracer("telemetry.celery")
 @signals.before_task_publish.connect
 def send(sender: str, headers: dict[str, Any], routing_key: str, **_: object) -> None:
     attributes = _attributes("send", headers.get("id", ""), routing_key)
-    with tracer.start_as_current_span(f"send {sender}", None, SpanKind.PRODUCER, attributes):
-        propagate.inject(headers)
+    # Nothing is below it: it need not be the current one, which would cost half as much again.
+    span = tracer.start_span(f"send {sender}", None, SpanKind.PRODUCER, attributes)
+    propagate.inject(headers, trace.set_span_in_context(span))
+    span.end()
 
 
 @signals.task_prerun.connect

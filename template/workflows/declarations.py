@@ -75,10 +75,7 @@ def wrong(app: AppConfig, attribute: str, value: object, why: str) -> Improperly
 
 
 def _collect(
-    attribute: str,
-    what: str,
-    name_of: Callable[[object], str | None],
-    others: dict[str, Any],
+    attribute: str, what: str, name_of: Callable[[object], str | None], others: dict[str, Any]
 ) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for app in apps.get_app_configs():

@@ -88,11 +88,11 @@ def test_a_package_that_comes_later_is_watched_too(worker):
     worker.start()
     time.sleep(1)
     new = worker.root / "invoices"
-    (new / "templates").mkdir(parents=True)
+    (new / "views").mkdir(parents=True)
     (new / "__init__.py").touch()
     wait_for(lambda: worker.diary().count("starts 1") == 2)
     time.sleep(1)
-    (new / "templates" / "invoice.html").write_text("<p>")
+    (new / "views" / "invoice.py").touch()
     wait_for(lambda: worker.diary().count("starts 1") == 3)
     time.sleep(1)
     (new / "tasks").mkdir()
@@ -130,7 +130,7 @@ def test_what_is_no_code_of_the_project_is_not_watched(worker):
     time.sleep(1)
     for name in (
         *(".venv/lib/a.py", "env/__init__.py", "env/lib/a.py", "node_modules/a.py"),
-        *("shop/node_modules/lib/a.py", "shop/.cache/a.html", "shop/data.json", "docs/notes.txt"),
+        *("shop/node_modules/lib/a.py", "shop/.cache/a.py", "shop/page.html", "docs/conf.py"),
         *("staticfiles/__init__.py", ".data/mail/1.txt", "report.txt", "shop/__pycache__/a.py"),
     ):
         worker.add(name, "changed")

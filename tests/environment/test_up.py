@@ -269,15 +269,18 @@ def test_a_name_that_yaml_would_read_otherwise_is_refused(project, name):
 
 
 def test_down_waits_for_an_up_that_is_under_way_and_stops_what_it_starts(project):
-    project.write("bin/uv", f"{UV}sleep 1\n").chmod(0o755)
-    up = subprocess.Popen(
-        project.command("up", "-D"), cwd=project.root, env=project.env, stdout=subprocess.DEVNULL
-    )
+    project.write("bin/uv", f"{UV}until [ -e go ]; do sleep 0.1; done\n").chmod(0o755)
+    there = {"cwd": project.root, "env": project.env, "stdout": subprocess.PIPE, "text": True}
+    up = subprocess.Popen(project.command("up", "-D"), **there)
     wait_for((project.root / ".venv").exists)
-    said = project.ok("down")
-    assert "A `just up` is under way" in said
-    assert "Stopped in" in said
-    assert up.wait(10) == 0
+    down = subprocess.Popen(project.command("down"), **there)
+    first = down.stdout.readline()
+    (project.root / "go").touch()
+    assert "A `just up` is under way" in first
+    assert "Stopped in" in down.communicate(timeout=30)[0]
+    assert down.returncode == 0
+    up.communicate(timeout=10)
+    assert up.returncode == 0
     assert project.processes() == {}
 
 

@@ -90,7 +90,7 @@ ROOT_URLCONF = "config.urls"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "APP_DIRS": True,
+        "APP_DIRS": not DEBUG,
         "OPTIONS": {
             "context_processors": [
                 "django.template.context_processors.request",
@@ -101,6 +101,9 @@ TEMPLATES = [
         },
     },
 ]
+if DEBUG:
+    # Without Django's cache, so that no process has to start again for a template.
+    TEMPLATES[0]["OPTIONS"]["loaders"] = ["django.template.loaders.app_directories.Loader"]
 
 
 # Database

@@ -40,10 +40,7 @@ def start_missing(since: datetime) -> None:
     from .activities import MEMBERS
 
     missing = User.objects.filter(
-        emails__kind=FOLLOW_UP,
-        emails__sent_at=None,
-        emails__failed_at=None,
-        date_joined__lte=since,
+        emails__kind=FOLLOW_UP, emails__sent_at=None, emails__failed_at=None, date_joined__lte=since
     ).exclude(groups__name=MEMBERS)
     client.each(missing.values_list("pk", flat=True).order_by("-pk")[:500], start_onboarding)
 
