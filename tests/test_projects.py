@@ -11,9 +11,8 @@ from urllib.request import urlopen
 
 import pytest
 from conftest import BACKENDS, DEFAULT, EXAMPLES, ROOT, commit, run
-from free_ports import free_port
-
 from environment.small_project import wait_for
+from free_ports import free_port
 
 pytestmark = pytest.mark.slow
 
