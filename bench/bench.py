@@ -47,13 +47,15 @@ def main() -> None:
         parser.error("--rounds and --size are 1 or more.")
     if options.tiny and options.out == RESULTS:
         parser.error("--tiny measures nothing: name another folder with --out.")
-    from bench import common, show  # now: they take a while
+    from bench import common
 
     signal.signal(signal.SIGTERM, stop)
     try:
         common.check(options.peers)
         for name in NAMES if options.name in (None, "all") else [options.name]:
             common.measure(name, importlib.import_module(f"bench.{name}"), options)
+        from bench import show  # now: it takes a while
+
         show.plot(options.out)
         if options.out == RESULTS:
             show.readme(options.out)

@@ -35,7 +35,7 @@ def test_the_handover_fails_within_a_second(broken_redis):
 
 @pytest.fixture
 def slow_redis(redis_server: RedisServer, broker: Callable) -> Iterator[None]:
-    """Tasks are published to a Redis whose answers each take 0.4 seconds: within all time-outs."""
+    """Tasks are published to a Redis whose answers each take 0.3 seconds: within all time-outs."""
 
     def pump(source: socket.socket, target: socket.socket, delay: float) -> None:
         with contextlib.suppress(OSError):
@@ -48,7 +48,7 @@ def slow_redis(redis_server: RedisServer, broker: Callable) -> Iterator[None]:
             while True:
                 caller, _ = listener.accept()
                 server = socket.create_connection(("127.0.0.1", redis_server.port))
-                for ends in ((caller, server, 0), (server, caller, 0.4)):
+                for ends in ((caller, server, 0), (server, caller, 0.3)):
                     threading.Thread(target=pump, args=ends, daemon=True).start()
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
