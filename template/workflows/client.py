@@ -48,8 +48,10 @@ def call(request: "Callable[[Client], Awaitable[Result]]", timeout: float = TIME
     Waits at most ``timeout`` seconds, which the SDK alone does not if a server says nothing. Raises
     one of `UNAVAILABLE`, also where the server refuses, and what else the SDK raises for it.
     """
+    from temporalio.client import Client  # before the time counts: it may take as long
+
     address = settings.TEMPORAL_API_OPTIONS["target_host"]
-    future = on_loop(_request(request))
+    future = on_loop(_request(Client, request))
     try:
         return future.result(timeout)
     except TimeoutError:
@@ -128,14 +130,13 @@ def check() -> None:
     )
 
 
-async def _request(request: "Callable[[Client], Awaitable[Result]]") -> Result:
-    from temporalio.client import Client
+async def _request(sdk: "type[Client]", request: "Callable[[Client], Awaitable[Result]]") -> Result:
     from temporalio.service import RPCError
 
     global _client
     if _client is None:
         # Lazy: it connects at the first request, and again after one that could not.
-        _client = await Client.connect(**settings.TEMPORAL_API_OPTIONS, lazy=True)
+        _client = await sdk.connect(**settings.TEMPORAL_API_OPTIONS, lazy=True)
     try:
         return await request(_client)
     except RPCError as error:

@@ -1,15 +1,21 @@
 """Whatever state Temporal is in, a sign-up stands, does not wait, and gets its e-mails later."""
 
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from django.conf import settings as project_settings
 from django.core import mail
 from django.urls import reverse
+from temporal_processes import process_environment
 
 from accounts.models import User
 from workflows import client as temporal_client
+from workflows.fixtures import Temporal
 from workflows.onboarding.start import start_onboarding
 
 FORM = {
@@ -69,3 +75,30 @@ def test_the_health_check_fails_within_a_second(broken_temporal):
 
 def test_the_health_check_passes(temporal):
     temporal_client.check()
+
+
+SLOW_IMPORT = """
+import sys, time
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "temporalio.client":
+            time.sleep(1)
+
+sys.meta_path.insert(0, Slow())
+from workflows.client import check
+check()
+"""
+
+
+def test_the_import_of_the_sdk_is_no_time_of_the_servers(real_temporal: Temporal, tmp_path: Path):
+    """On a busy machine it takes longer than an answer may."""
+    address = real_temporal.client.service_client.config.target_host
+    done = subprocess.run(
+        [sys.executable, "manage.py", "shell", "-v0", "-c", SLOW_IMPORT],
+        cwd=project_settings.BASE_DIR,
+        env=process_environment(address, tmp_path),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
