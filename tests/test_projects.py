@@ -6,6 +6,7 @@ import re
 import shutil
 import socket
 from contextlib import contextmanager, suppress
+from http.client import HTTPException
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -71,7 +72,7 @@ class Project:
             return answer.read().decode()
 
     def shows(self, path: str, text: str) -> bool:
-        with suppress(OSError):  # no such page, or nobody who answers
+        with suppress(OSError, HTTPException):  # no such page, or nobody who answers
             return text in self.page(path)
         return False
 
@@ -210,6 +211,7 @@ def test_what_is_edited_counts_in_a_running_stack(make):
     """A template at once, without another start; an app of one's own soon, by another start."""
     project = make("minimal")
     with project.stack():
+        assert "<h1>Tea: " not in project.page()
         page = project.folder / "home" / "templates" / "home" / "start.html"
         page.write_text(page.read_text().replace("<h1>", "<h1>Tea: "))
         assert "<h1>Tea: " in project.page()
@@ -219,7 +221,7 @@ def test_what_is_edited_counts_in_a_running_stack(make):
         (app / "urls.py").write_text(OWN_PAGE)
         with (app / "apps.py").open("a") as config:
             config.write('    url_prefix = "invoices"\n')
-        wait_for(lambda: project.shows("/invoices/", "Nothing to pay"))
+        wait_for(lambda: project.shows("/invoices/", "Nothing to pay"), timeout=40)
 
 
 def test_a_backend_is_added_later(make, new):

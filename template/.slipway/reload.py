@@ -2,8 +2,9 @@
 
     python .slipway/reload.py python manage.py run_mail_worker
 
-The new worker starts at once, while the old one finishes its work, as in a deployment. The old one
-is told by SIGTERM, and once: a second signal would make it drop its work. A worker that ends by
+The new one starts at once, while the old one finishes its work, as in a deployment. The old one
+is told by SIGTERM, and once: a second signal would make it drop its work. (Django's server drops
+its requests at the first, as it does with its own reloader.) A worker that ends by
 itself ends this program with the same exit code, and process-compose starts both again. (The
 `watchfiles` command does none of that.)
 
@@ -59,7 +60,8 @@ class Reloader:
         guard.wait()
         with self.lock:
             if worker is self.worker:
-                self.exit_code = code if code >= 0 else 128 - code
+                told = self.stopping and code == -signal.SIGTERM  # and it has nothing to finish
+                self.exit_code = 0 if told else code if code >= 0 else 128 - code
                 self.ended.set()
 
     def watch(self) -> None:
@@ -103,7 +105,7 @@ class Reloader:
 
 def packages() -> set[Path]:
     """Return the packages at the project's root. A virtual environment is none."""
-    found = {init.parent for init in ROOT.glob("*/__init__.py")}
+    found = {file.parent for name in ("__init__", "apps") for file in ROOT.glob(f"*/{name}.py")}
     return {path for path in found if is_code(path) and not (path / "pyvenv.cfg").exists()}
 
 

@@ -21,7 +21,7 @@ from smtplib import SMTPDataError, SMTPException, SMTPRecipientsRefused, SMTPRes
 
 from django.core.mail import get_connection
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from . import kinds, smtp, traces
@@ -77,18 +77,22 @@ def deliver(user_id: int, kind: str, reference: str = "") -> Delivery:
 
 
 def send(email: Email) -> Delivery:
-    """Send an e-mail that `due` has just returned, unless somebody else has begun to.
+    """Send an e-mail that `due` has returned, unless it or its user has changed since then.
 
     A mail server that is down or refuses is not an error here: the row keeps it, and is due again
     after a back-off. Other errors, for example in a template, are raised after the same note.
     Raises `RuntimeError` inside a transaction: there the claim would not be visible to others.
     """
+    seen = {
+        name: getattr(email.user, name) for name in ("email", "is_active", "email_confirmed_at")
+    }
+    user = type(email.user).objects.filter(pk=OuterRef("user_id"), **seen)
     # Whatever happens to a row changes one of these.
     row = Email.objects.filter(pk=email.pk, claim=email.claim, not_before=email.not_before)
     email.claim, email.attempts = uuid.uuid4(), email.attempts + 1
     claim = {"claim": email.claim, "not_before": timezone.now() + LEASE}
     with transaction.atomic(durable=True):
-        claimed = row.update(attempts=email.attempts, **claim)
+        claimed = row.filter(Exists(user)).update(attempts=email.attempts, **claim)
     if not claimed:
         return standing(Email.objects.filter(pk=email.pk).first())
     attempt = _Attempt(email)

@@ -35,19 +35,15 @@ def promise(
 
 def withdraw(user_id: int, kind: str, reference: str = "") -> bool:
     """Take a promise back that nobody has tried to keep yet, and return whether there was one."""
-    deleted, _ = Email.objects.filter(
-        user_id=user_id, kind=kind, reference=reference, attempts=0, sent_at=None
-    ).delete()
-    return bool(deleted)
+    unsent = Email.objects.filter(kind=kind, reference=reference, attempts=0, sent_at=None)
+    return bool(unsent.filter(user_id=user_id).delete()[0])
 
 
 def withdraw_all(kind: str, reference: str = "") -> int:
     """Take back every promise of this kind and reference whose e-mail has not left, and return how
     many. Those that are being sent are left alone."""
-    deleted, _ = Email.objects.filter(
-        kind=kind, reference=reference, claim=None, unanswered=0, sent_at=None, failed_at=None
-    ).delete()
-    return deleted
+    waiting = Email.objects.filter(kind=kind, reference=reference, claim=None, unanswered=0)
+    return waiting.filter(sent_at=None, failed_at=None).delete()[0]
 
 
 def retry(emails: QuerySet[Email]) -> int:

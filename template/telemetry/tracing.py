@@ -17,6 +17,7 @@ from opentelemetry.instrumentation.django import DjangoInstrumentor
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode
 
 from .cleaning import Cleaned
@@ -28,6 +29,7 @@ SEND_TIMEOUT = 2
 TABLE = re.compile(r'\b(?:FROM|INTO|UPDATE)\s+"?([\w.]+)')
 
 ids = RandomIdGenerator()
+SCOPE = InstrumentationScope("telemetry")
 # Who is told of spans: the store, a viewer.
 processors: list[SpanProcessor] = []
 
@@ -135,12 +137,15 @@ def run_sql(execute: Callable, sql: str, params: Any, many: bool, context: dict[
         "db.operation.name": operation,
         "db.query.text": text,
     }
-    trace_id, flags = above.context.trace_id, above.context.trace_flags
+    up = above.context
     span = {
         "name": f"{operation} {table[1]}" if table else operation,
-        "context": SpanContext(trace_id, ids.generate_span_id(), False, flags),
-        "parent": above.context,
+        "context": SpanContext(
+            up.trace_id, ids.generate_span_id(), False, up.trace_flags, up.trace_state
+        ),
+        "parent": up,
         "resource": above.resource,
+        "instrumentation_scope": SCOPE,
         "attributes": attributes,
         "kind": SpanKind.CLIENT,
         "start_time": time.time_ns(),

@@ -180,6 +180,16 @@ def test_a_crash_ends_both_so_that_process_compose_starts_them_again(worker):
     assert worker.start().wait(10) == 3
 
 
+def test_what_ends_at_once_when_it_is_stopped_has_not_failed(worker):
+    """As Django's server."""
+    (worker.root / "worker.py").write_text(
+        "open('diary', 'w').write('x'); import time; time.sleep(60)"
+    )
+    reloader = worker.start()
+    reloader.terminate()
+    assert reloader.wait(10) == 0
+
+
 @pytest.mark.parametrize("changes", [0, 1])
 def test_workers_are_told_to_end_when_the_reloader_is_killed(worker, changes):
     reloader = worker.start()

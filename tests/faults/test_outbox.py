@@ -70,7 +70,17 @@ def test_one_that_was_read_before_somebody_else_sent_it_is_left_alone(user, welc
     assert len(mail.outbox) == 1
 
 
-@pytest.mark.parametrize("meanwhile", [promises.withdraw, delivery.bring_forward])
+def deactivate(user_id: int, kind: str) -> None:
+    User.objects.filter(pk=user_id).update(is_active=False)
+
+
+def change_address(user_id: int, kind: str) -> None:
+    User.objects.filter(pk=user_id).update(email="eve@example.com", email_confirmed_at=None)
+
+
+@pytest.mark.parametrize(
+    "meanwhile", [promises.withdraw, delivery.bring_forward, deactivate, change_address]
+)
 def test_one_that_was_changed_since_it_was_read_is_left_alone(user, welcome, meanwhile):
     (email,) = delivery.due()
     meanwhile(user.pk, WELCOME)

@@ -102,8 +102,9 @@ TEMPLATES = [
     },
 ]
 if DEBUG:
-    # Without Django's cache, so that no process has to start again for a template.
-    TEMPLATES[0]["OPTIONS"]["loaders"] = ["django.template.loaders.app_directories.Loader"]
+    # Without Django's cache, so that no process has to start again for the template of a page.
+    names = ("filesystem", "app_directories")
+    TEMPLATES[0]["OPTIONS"]["loaders"] = [f"django.template.loaders.{n}.Loader" for n in names]
 
 
 # Database
