@@ -2,11 +2,11 @@
 
     python .slipway/reload.py python manage.py run_mail_worker
 
-The new one starts at once, while the old one finishes its work, as in a deployment. The old one
-is told by SIGTERM, and once: a second signal would make it drop its work. (Django's server drops
-its requests at the first, as it does with its own reloader.) A worker that ends by
-itself ends this program with the same exit code, and process-compose starts both again. (The
-`watchfiles` command does none of that.)
+The new one starts at once, while the old one finishes its work, as in a deployment. The old one is
+told by SIGTERM, and once: a second signal would make it drop its work. (Django's server drops its
+requests at the first, as it does with its own reloader.) One that ends by itself ends this program
+with the same exit code, and process-compose starts both again. (The `watchfiles` command does none
+of that.)
 
 When this program is killed, its workers are told to end too. Otherwise they would go on unseen:
 process-compose waits until nobody holds the output of what it has started.
