@@ -10,6 +10,7 @@ of that queue runs many tasks at a time, in threads.
 
 import logging
 import time
+from contextlib import closing
 from datetime import timedelta
 
 from celery import shared_task
@@ -19,6 +20,7 @@ from kombu.exceptions import OperationalError
 
 from outbox import promises
 from outbox.delivery import State, due, send
+from outbox.smtp import EmailBackend
 from tasks.emails import SENDING
 
 from .models import KIND, Announcement
@@ -85,10 +87,14 @@ def send_batch(reference: str, first: int, last: int) -> int:
         promises.withdraw_all(KIND, reference)
     emails = due().filter(kind=KIND, reference=reference, user_id__gte=first, user_id__lte=last)
     end, sent = time.monotonic() + BATCH_TIME, 0
-    for email in list(emails):
-        if time.monotonic() > end:
-            break
-        sent += send(email).state is State.SENT
+    with closing(EmailBackend()) as mail_server:
+        for email in list(emails):
+            if time.monotonic() > end:
+                break
+            if send(email, mail_server).state is State.SENT:
+                sent += 1
+            else:
+                mail_server.close()  # in whatever state it is
     return sent
 
 
