@@ -17,12 +17,6 @@ SIZE, UNIT = (100_000, 60), "users"
 RATE, SWING = "e-mails/s", "memory's swing, ± %"
 ANSWER = 0.1
 """Seconds until the mail server takes a message."""
-# With DEBUG on, Django keeps the last 9,000 statements of each thread.
-PRODUCTION = {
-    "DJANGO_DEBUG": "false",
-    "DJANGO_ALLOWED_HOSTS": "shop.example.com",
-    "DJANGO_SECRET_KEY": "only-for-this",
-}
 BARE = "bare smtplib, 20 threads"
 GOALS = [
     ("An announcement: the worker's memory, ±", lambda s: median(s, OURS, SWING), "<=", 10, "%", 1),
@@ -59,7 +53,8 @@ def announce(port: int, users: int, project: Path, taken) -> list[list[float]]:
         redis_port = stack.enter_context(common.redis_server(folder))
         smtp = f"smtp://127.0.0.1:{port}"
         broker = f"redis://127.0.0.1:{redis_port}/1"
-        env = common.development(folder, CELERY_BROKER_URL=broker, EMAIL_URL=smtp) | PRODUCTION
+        env = common.development(folder, CELERY_BROKER_URL=broker, EMAIL_URL=smtp)
+        env |= common.PRODUCTION | celery.environment()
         common.run(common.PYTHON, common.CHILDREN / "announce.py", users, env=env, cwd=project)
         words = [common.PYTHON, "-m", "celery", "-A", "config", "worker"]
         words += celery.options_of("celery-mail", "mail,bulk")

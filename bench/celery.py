@@ -57,6 +57,17 @@ class Worker:
             return found | {PUBLISH: float(published.split()[-1])}
 
 
+def ours(options: list[str], project: Path) -> Worker:
+    """A worker of a project of Slipway's."""
+    return Worker("config", options, project, env=environment())
+
+
+def environment() -> dict[str, str]:
+    """What services/django.yaml gives each process."""
+    file = common.TEMPLATE / "services/django.yaml"
+    return dict(entry.split("=") for entry in yaml.safe_load(file.read_text())["environment"])
+
+
 def options_of(process: str, queues: str = "celery") -> list[str]:
     """The options of a worker in services/celery.yaml, but for its name and its queues."""
     file = common.TEMPLATE / "services/celery.yaml"
@@ -70,7 +81,7 @@ def options_of(process: str, queues: str = "celery") -> list[str]:
 def turns(bench: Bench) -> dict[str, Turn]:
     plain = ["-l", "info", "-c", "2"]
     workers = {
-        OURS: Worker("config", [*options_of("celery-worker"), "-c", "2"], bench.project),
+        OURS: ours([*options_of("celery-worker"), "-c", "2"], bench.project),
         BARE: Worker("bare", plain, bench.folder),
     }
     if bench.peers:

@@ -39,6 +39,13 @@ QUIET = 0.25
 # What belongs to the shell of this repository, or would lead a child to a running stack.
 NOT_FOR_CHILDREN = ("CELERY_", "DATABASE_URL", "DATA_DIR", "DEV_ROOT", "DEV_TOOLS", "DJANGO_")
 NOT_FOR_CHILDREN += ("EMAIL_URL", "PC_", "PROJECT_NAME", "PYTHONPATH", "TEMPORAL_", "VIRTUAL_ENV")
+# With DEBUG on, Django keeps the last 9,000 statements of a thread, and reads each template anew.
+PRODUCTION = {
+    "DJANGO_DEBUG": "false",
+    "DJANGO_ALLOWED_HOSTS": "127.0.0.1",
+    "DJANGO_SECRET_KEY": "only-for-this",
+    "DJANGO_BEHIND_PROXY": "true",
+}
 Turn = Callable[[], dict[str, float]]
 # Contestant, and what was measured of it in each round.
 Samples = dict[str, dict[str, list[float]]]

@@ -4,7 +4,7 @@ All are Slipway's workers: celery-worker with 8 processes, celery-mail as it sta
 threads.
 """
 
-from bench.celery import MEMORY, RATE, Worker, options_of
+from bench.celery import MEMORY, RATE, options_of, ours
 from bench.common import Bench, Turn, ratio
 
 SIZE, UNIT = (2000, 40), "tasks"
@@ -25,7 +25,7 @@ GOALS = [
 
 def turns(bench: Bench) -> dict[str, Turn]:
     def measure(words: list[str], count: int) -> dict[str, float]:
-        found = Worker("config", words, bench.project).measure("wait", count)
+        found = ours(words, bench.project).measure("wait", count)
         return {SHARE: found[RATE] / found[MEMORY], RATE: found[RATE], MEMORY: found[MEMORY]}
 
     prefork, threads = options_of("celery-worker"), options_of("celery-mail")

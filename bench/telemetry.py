@@ -7,7 +7,7 @@ nothing, or take ten milliseconds; a request is the sign-up of a visitor who is 
 from pathlib import Path
 
 from bench import common, signup, temporal
-from bench.celery import PUBLISH, RATE, Worker, options_of
+from bench.celery import PUBLISH, RATE, options_of, ours
 from bench.common import Bench, Turn, added, ratio
 
 SIZE, UNIT = (3000, 40), "tasks"
@@ -31,14 +31,13 @@ def turns(bench: Bench) -> dict[str, Turn]:
         # One each: the numbers of their users are the same.
         temporal_port = bench.stack.enter_context(temporal.server(project))
         ports = {"REDIS_PORT": redis_port, "TEMPORAL_PORT": temporal_port}
-        port = signup.serve(bench, project, ports)
-        options = [*options_of("celery-worker"), "-c", "2"]
-        worker = Worker("config", options, project)
+        site = signup.Site(bench, project, ports)
+        worker = ours([*options_of("celery-worker"), "-c", "2"], project)
 
         def measure() -> dict[str, float]:
             found = worker.measure("nothing", bench.size)
             short = worker.measure("short", bench.size // 2)
-            request = signup.visit(port, max(bench.size // 20, 2), visitors=1)
+            request = site.measure(max(bench.size // 20, 2), visitors=1)
             figures = {RATE: found[RATE], PUBLISH: found[PUBLISH]}
             figures |= {SHORT: short[RATE], REQUEST: request[signup.MIDDLE]}
             return figures | {PAGE: request[PAGE]}
