@@ -158,3 +158,35 @@ def new(source):
         return run("python3", source / "generate.py", *arguments, cwd=cwd, **options)
 
     return new
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("projects")
+
+
+@pytest.fixture(scope="session")
+def make(source, shared):
+    """A function that returns a committed project, in a folder named shop.
+
+    It has the packages and the tools of the project before it in the same place, as after a
+    switch of branches, because installing them would take most of the time. Those in a place of
+    their own have not.
+    """
+    from generated_project import Project  # which needs this file
+
+    def make(
+        *names: str, place: Path = shared, slipway: Path = source, **environment: str
+    ) -> Project:
+        folder, before = place / "shop", place / "before"
+        if folder.exists():
+            folder.rename(before)
+        run("python3", slipway / "generate.py", "shop", *names, cwd=place)
+        commit(folder)
+        for kept in (".venv", ".tools", ".mypy_cache"):
+            if (before / kept).exists():
+                (before / kept).rename(folder / kept)
+        shutil.rmtree(before, ignore_errors=True)
+        return Project(folder, **environment)
+
+    return make

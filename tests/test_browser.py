@@ -4,11 +4,9 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from conftest import ROOT, run
-from test_projects import Project
 
 pytestmark = pytest.mark.slow
 
@@ -35,20 +33,19 @@ def deliver():
 
 
 @pytest.fixture(scope="module")
-def visitor(source, tmp_path_factory) -> Iterator[Callable[[str], None]]:
+def visitor(make) -> Iterator[Callable[[str], None]]:
     """A function that has the visitor live through a story, and fails with the story."""
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         missing = "Chromium is not on PATH (Debian: apt install chromium)"
         pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
-    folder: Path = tmp_path_factory.mktemp("browser") / "shop"
-    run("python3", source / "generate.py", folder, "tour", cwd=folder.parent)
+    password = secrets.token_urlsafe()
+    project = make("tour", DJANGO_SUPERUSER_PASSWORD=password)
+    folder = project.folder
     (folder / "chores").mkdir()
     (folder / "chores" / "__init__.py").touch()
     (folder / "chores" / "apps.py").write_text(APP)
     (folder / "chores" / "tasks.py").write_text(CHORE)
-    password = secrets.token_urlsafe()
-    project = Project(folder, DJANGO_SUPERUSER_PASSWORD=password)
     environment = {
         "SITE": f"http://localhost:{project.environment['DJANGO_PORT']}",
         "STAFF_PASSWORD": password,
@@ -92,10 +89,9 @@ def test_staff_wait_for_a_report(visitor):
     visitor("report")
 
 
-def test_staff_run_a_failed_task_again(visitor, tmp_path_factory):
+def test_staff_run_a_failed_task_again(visitor, shared):
     visitor("failed_work")
-    done = tmp_path_factory.getbasetemp() / "browser0" / "shop" / "chores" / "done"
-    assert done.read_text() == "done "
+    assert (shared / "shop" / "chores" / "done").read_text() == "done "
 
 
 def test_a_log_is_read_and_processes_restart(visitor):

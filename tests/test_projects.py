@@ -1,19 +1,13 @@
 """What was made runs: its own tests, its whole stack, with Nix and without."""
 
-import json
 import os
 import re
 import shutil
-import socket
-from contextlib import contextmanager, suppress
-from http.client import HTTPException
-from pathlib import Path
-from urllib.request import urlopen
 
 import pytest
-from conftest import BACKENDS, DEFAULT, EXAMPLES, ROOT, commit, run
+from conftest import BACKENDS, DEFAULT, EXAMPLES, commit, run
 from environment.small_project import wait_for
-from free_ports import free_port
+from generated_project import PORTS, Project
 
 pytestmark = pytest.mark.slow
 
@@ -26,60 +20,6 @@ OF_BACKEND = {
     "postgres": {"postgres"},
     "telemetry": set(),
 }
-PORTS = (
-    *("DJANGO_PORT", "REDIS_PORT", "FLOWER_PORT", "TEMPORAL_PORT", "TEMPORAL_UI_PORT"),
-    *("POSTGRES_PORT", "WEB_PORT"),
-)
-BARE_PATH = os.pathsep.join(
-    entry for entry in os.environ["PATH"].split(os.pathsep) if not entry.startswith(str(ROOT))
-)
-
-
-class Project:
-    """A generated project on ports of its own. Without Nix, unless the environment says so."""
-
-    def __init__(self, folder: Path, **environment: str) -> None:
-        self.folder = folder
-        self.environment = {"DEV_NIX": "0", "PATH": BARE_PATH, **environment}
-        self.environment |= {name: str(free_port()) for name in PORTS}
-
-    def dev(self, *command: str, ok: bool = True):
-        return run("sh", "dev", *command, cwd=self.folder, ok=ok, **self.environment)
-
-    @contextmanager
-    def stack(self, *names: str):
-        """The stack, or those and what they need, all ready; afterwards nothing of it is left."""
-        self.dev("just", "up", "-D", *names)
-        try:
-            self.dev("just", "wait")
-            yield
-        finally:
-            self.dev("just", "down")
-        assert not [name for name in PORTS if self.answers(name)]
-
-    def processes(self) -> set[str]:
-        status = json.loads(self.dev("just", "status", "-o", "json").stdout)
-        assert all(process["ready"] for process in status)
-        return {process["name"] for process in status if process["status"] != "Disabled"}
-
-    def answers(self, port: str) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", int(self.environment[port]))) == 0
-
-    def page(self, path: str = "/") -> str:
-        address = f"http://127.0.0.1:{self.environment['DJANGO_PORT']}{path}"
-        with urlopen(address, timeout=10) as answer:
-            return answer.read().decode()
-
-    def shows(self, path: str, text: str) -> bool:
-        with suppress(OSError, HTTPException):  # no such page, or nobody who answers
-            return text in self.page(path)
-        return False
-
-    def packages(self) -> set[str]:
-        return set(
-            re.findall(r'^name = "(.+)"', (self.folder / "uv.lock").read_text(), re.MULTILINE)
-        )
 
 
 def expected(*names: str) -> set[str]:
@@ -87,37 +27,6 @@ def expected(*names: str) -> set[str]:
     whole = BACKENDS if "tour" in names else DEFAULT if "default" in names else set()
     backends = (whole | {EXAMPLES.get(name, name) for name in names}) & BACKENDS
     return COMMON.union(*(OF_BACKEND[backend] for backend in backends))
-
-
-@pytest.fixture(scope="session")
-def shared(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("projects")
-
-
-@pytest.fixture
-def make(source, shared):
-    """A function that returns a committed project, in a folder named shop.
-
-    It has the packages and the tools of the project before it in the same place, as after a
-    switch of branches, because installing them would take most of the time. Those in a place of
-    their own have not.
-    """
-
-    def make(
-        *names: str, place: Path = shared, slipway: Path = source, **environment: str
-    ) -> Project:
-        folder, before = place / "shop", place / "before"
-        if folder.exists():
-            folder.rename(before)
-        run("python3", slipway / "generate.py", "shop", *names, cwd=place)
-        commit(folder)
-        for kept in (".venv", ".tools", ".mypy_cache"):
-            if (before / kept).exists():
-                (before / kept).rename(folder / kept)
-        shutil.rmtree(before, ignore_errors=True)
-        return Project(folder, **environment)
-
-    return make
 
 
 # Debian 12 has Nix 2.8, which opens the stand-in's shell, but not that of the real nixpkgs: so
@@ -350,15 +259,6 @@ def test_an_update_runs(make, source, tmp_path):
         assert project.processes() == expected("default")
 
 
-def test_a_moved_project_says_so_and_runs(make, tmp_path):
-    project = make("minimal", place=tmp_path)
-    project.dev("just", "setup")
-    project.folder = project.folder.rename(project.folder.parent / "store")
-    assert "moved from" in project.dev("just", "manage", "check").stderr
-    with project.stack():
-        assert "store" in project.page().lower()
-
-
 def test_dev_turns_flakes_on_where_they_are_off(make, in_nix, tmp_path):
     config = in_nix["NIX_CONFIG"].replace("experimental-features = nix-command flakes", "")
     project = make("minimal", place=tmp_path, **in_nix | {"NIX_CONFIG": config})
@@ -372,3 +272,13 @@ def test_files_that_git_does_not_know_are_named(new, in_nix, tmp_path):
     assert done.returncode != 0
     assert "flake.nix" in done.stderr
     assert "add -N" in done.stderr
+
+
+# The last one: it takes the packages away from the others.
+def test_a_moved_project_says_so_and_runs(make):
+    project = make("minimal")
+    project.dev("just", "setup")
+    project.folder = project.folder.rename(project.folder.parent / "store")
+    assert "moved from" in project.dev("just", "manage", "check").stderr
+    with project.stack():
+        assert "store" in project.page().lower()
