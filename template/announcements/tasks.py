@@ -10,7 +10,6 @@ of that queue runs many tasks at a time, in threads.
 
 import logging
 import time
-from contextlib import closing
 from datetime import timedelta
 
 from celery import shared_task
@@ -20,7 +19,6 @@ from kombu.exceptions import OperationalError
 
 from outbox import promises
 from outbox.delivery import State, due, send
-from outbox.smtp import EmailBackend
 from tasks.emails import SENDING
 
 from .models import KIND, Announcement
@@ -87,14 +85,10 @@ def send_batch(reference: str, first: int, last: int) -> int:
         promises.withdraw_all(KIND, reference)
     emails = due().filter(kind=KIND, reference=reference, user_id__gte=first, user_id__lte=last)
     end, sent = time.monotonic() + BATCH_TIME, 0
-    with closing(EmailBackend()) as mail_server:
-        for email in list(emails):
-            if time.monotonic() > end:
-                break
-            if send(email, mail_server).state is State.SENT:
-                sent += 1
-            else:
-                mail_server.close()  # in whatever state it is
+    for email in list(emails):
+        if time.monotonic() > end:
+            break
+        sent += send(email).state is State.SENT
     return sent
 
 

@@ -48,6 +48,7 @@ logger = logging.getLogger(__name__)
 class State(Enum):
     """What became of an e-mail."""
 
+    # Just now.
     SENT = "sent"
     ALREADY_SENT = "already sent"
     # It is not due, somebody else is sending it, or an attempt failed: try again later.
@@ -75,10 +76,9 @@ def deliver(user_id: int, kind: str, reference: str = "") -> Delivery:
     return send(email) if email else standing(Email.objects.filter(**key).first())
 
 
-def send(email: Email, mail_server: smtp.EmailBackend | None = None) -> Delivery:
+def send(email: Email) -> Delivery:
     """Send an e-mail that `due` has returned, unless it or its user has changed since then.
 
-    A connection to the *mail_server* stays open for the next e-mail. Close it if one is not sent.
     A mail server that is down or refuses is not an error here: the row keeps it, and is due again
     after a back-off. Other errors, for example in a template, are raised after the same note.
     Raises `RuntimeError` inside a transaction: there the claim would not be visible to others.
@@ -105,10 +105,7 @@ def send(email: Email, mail_server: smtp.EmailBackend | None = None) -> Delivery
             message = kinds.compose(email)
             message.connection = get_connection()
             if isinstance(message.connection, smtp.EmailBackend):
-                message.connection = mail_server or message.connection
                 message.connection.hand_over = attempt.hand_over
-                if mail_server:
-                    mail_server.open()
             message.send()
     except _ClaimLost:
         return standing(Email.objects.filter(pk=email.pk).first())

@@ -17,8 +17,6 @@ from mail_server import MailServer
 
 from accounts.emails import WELCOME
 from accounts.models import User
-from announcements.models import KIND, Announcement
-from announcements.tasks import send_batch
 from outbox import delivery, promises, smtp
 from outbox.delivery import State, deliver
 from outbox.models import Email
@@ -251,23 +249,3 @@ def test_a_database_that_restarts_does_not_double_an_email(server, user, monkeyp
     make_due()
     assert deliver(user.pk, WELCOME).state is State.ALREADY_SENT
     assert len(server.taken) == 1
-
-
-def test_a_batch_is_one_connection_until_it_breaks(server):
-    users = [User.objects.create_user(f"{n}@example.com", name="Ada") for n in range(3)]
-    User.objects.update(email_confirmed_at=timezone.now())
-    ids = [user.pk for user in users]
-    news = Announcement.objects.create(last_user_id=ids[-1], subject="We move", text="On Friday.")
-    promises.promise(ids, KIND, reference=news.reference)
-
-    server.at["MAIL"] = "421 too many messages"
-    assert send_batch(news.reference, ids[0], ids[-1]) == 0
-    assert server.reached.count("CONNECT") == 3
-    assert not Email.objects.exclude(claim=None).exists()
-
-    server.at.clear()
-    server.reached.clear()
-    make_due()
-    assert send_batch(news.reference, ids[0], ids[-1]) == 3
-    assert len(server.taken) == 3
-    assert server.reached.count("CONNECT") == server.reached.count("QUIT") == 1
