@@ -33,11 +33,12 @@ class _Connection(smtplib.SMTP):
         super().send(b".\r\n")
 
     def data(self, msg: str | bytes) -> tuple[int, bytes]:  # type: ignore[override]
+        before = self.sock.gettimeout() if self.sock else None
         try:
             return super().data(msg)
         finally:
             if self.sock:
-                self.sock.settimeout(self.timeout)
+                self.sock.settimeout(before)
 
 
 class _SecureConnection(_Connection, smtplib.SMTP_SSL):

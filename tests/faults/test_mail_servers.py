@@ -233,6 +233,12 @@ def test_a_server_that_hangs_after_its_answer_changes_nothing(server, user):
     assert Email.objects.get().sent_at
 
 
+def test_without_a_time_out_it_is_waited_for_as_well(server, user, settings):
+    settings.EMAIL_TIMEOUT = None
+    assert deliver(user.pk, WELCOME).state is State.SENT
+    assert len(server.taken) == 1
+
+
 def test_a_database_that_restarts_does_not_double_an_email(server, user, monkeypatch):
     update, failures = QuerySet.update, [2]
 
