@@ -54,7 +54,7 @@ def announce(port: int, users: int, project: Path, taken) -> list[list[float]]:
         smtp = f"smtp://127.0.0.1:{port}"
         broker = f"redis://127.0.0.1:{redis_port}/1"
         env = common.development(folder, CELERY_BROKER_URL=broker, EMAIL_URL=smtp)
-        env |= common.PRODUCTION | celery.environment()
+        env |= common.PRODUCTION | common.of_services()
         common.run(common.PYTHON, common.CHILDREN / "announce.py", users, env=env, cwd=project)
         words = [common.PYTHON, "-m", "celery", "-A", "config", "worker"]
         words += celery.options_of("celery-mail", "mail,bulk")

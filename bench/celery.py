@@ -59,13 +59,7 @@ class Worker:
 
 def ours(options: list[str], project: Path) -> Worker:
     """A worker of a project of Slipway's."""
-    return Worker("config", options, project, env=environment())
-
-
-def environment() -> dict[str, str]:
-    """What services/django.yaml gives each process."""
-    file = common.TEMPLATE / "services/django.yaml"
-    return dict(entry.split("=") for entry in yaml.safe_load(file.read_text())["environment"])
+    return Worker("config", options, project, env=common.of_services())
 
 
 def options_of(process: str, queues: str = "celery") -> list[str]:

@@ -227,6 +227,12 @@ def development(data: Path, **extra: object) -> dict[str, str]:
     return environment(**mine | {"DATABASE_URL": f"sqlite:///{data}/db.sqlite3"} | extra)
 
 
+def of_services() -> dict[str, str]:
+    """What services/django.yaml gives each process, unless somebody sets it otherwise."""
+    text = (TEMPLATE / "services/django.yaml").read_text()
+    return dict(re.findall(r'"(\w+)=\$\{\w+:-(\w+)\}"', text))
+
+
 def free_port() -> int:
     """Return a port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as probe:

@@ -3,7 +3,8 @@
 Two projects, `#minimal` and the default one, each served by gunicorn with the threads of
 services/django.yaml, with Redis and a Temporal server beside the latter. Each visitor signs up and
 then reads for half a second. Left out is what both have and what would hide the difference: the
-third of a second for the password's hash, and workers on the cores of the requests.
+third of a second for the password's hash, and workers on the cores of the requests. E-mails become
+files.
 """
 
 from pathlib import Path
@@ -34,7 +35,8 @@ class Site:
     def __init__(self, bench: Bench, project: Path, ports: dict[str, int]) -> None:
         self.project, self.log = project, bench.folder / f"{project.name}.log"
         self.env = common.development(project / ".data", DJANGO_SETTINGS_MODULE="fast_hash")
-        self.env |= common.PRODUCTION | {"TELEMETRY_STORE": "true"}
+        self.env |= common.PRODUCTION | common.of_services() | {"TELEMETRY_STORE": "true"}
+        self.env["EMAIL_URL"] = f"filemail://{project}/.data/mail"
         self.env |= {name: str(port) for name, port in ports.items()}
         (project / ".data").mkdir()
         for command in (["migrate"], ["collectstatic", "--no-input"]):

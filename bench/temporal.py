@@ -60,6 +60,7 @@ def server(folder: Path, kind: str = "slipway") -> Iterator[int]:
 def measure(kind: str, singles: int, flood: int, project: Path) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as name, server(Path(name), kind) as port:
         env = common.development(Path(name), TEMPORAL_PORT=port)
+        env |= common.of_services() if kind == "slipway" else {}
         script = [common.PYTHON, common.CHILDREN / "temporal_load.py"]
         log = Path(name) / "temporal-worker.log"
         ready = lambda: "ready" in log.read_text()  # noqa: E731
