@@ -12,7 +12,13 @@ from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 from temporal_processes import wait_until
 from temporalio import activity
-from temporalio.client import Schedule, ScheduleActionStartWorkflow, ScheduleSpec, WorkflowHandle
+from temporalio.client import (
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleOverlapPolicy,
+    ScheduleSpec,
+    WorkflowHandle,
+)
 from temporalio.common import RetryPolicy
 
 from accounts.emails import FOLLOW_UP, WELCOME
@@ -62,9 +68,9 @@ def start(temporal: Temporal, id: str, input: Any, **options: Any) -> WorkflowHa
 def test_one_that_failed_is_run_again_once(real_temporal, real_workers, page, press, key):
     name = workflow_id(key)
     start_onboarding(key)
-    real_temporal.wait_until(lambda: name in page(), "the failure", timeout=2)
+    wait_until(lambda: name in page(), "the failure", timeout=2)
     press(name, "run_again")  # too early
-    real_temporal.wait_until(lambda: row(name).times == 2, "the second failure")
+    wait_until(lambda: row(name).times == 2, "the second failure")
 
     user = User.objects.create_user("mary@example.com", pk=key)
     promise([user.pk], WELCOME)
@@ -77,7 +83,7 @@ def test_one_that_failed_is_run_again_once(real_temporal, real_workers, page, pr
     real_temporal.run(handle.signal(UserOnboardingWorkflow.skip_wait))
     real_temporal.result(name)
     assert user.emails.filter(sent_at=None).count() == 0
-    real_temporal.wait_until(lambda: row(name).state == "succeeded", "it to be settled")
+    wait_until(lambda: row(name).state == "succeeded", "it to be settled")
     assert "nothing to do (succeeded meanwhile" in press(name, "run_again")
     assert LogEntry.objects.filter(change_message="Run again.").count() == 2
 
@@ -89,10 +95,10 @@ def test_one_that_is_stuck_goes_back_a_step_or_is_ended(
     for name in (again, ended):
         start(real_temporal, name, {"user": "in another form"})
     with real_temporal.workers(workflow_failure_exception_types=[]):
-        real_temporal.wait_until(lambda: again in page() and ended in page(), "both", timeout=30)
+        wait_until(lambda: again in page() and ended in page(), "both", timeout=30)
         assert row(again).how == row(ended).how == "stuck"
         press(again, "run_again")
-        real_temporal.wait_until(lambda: row(again).times == 2, "it to be stuck again")
+        wait_until(lambda: row(again).times == 2, "it to be stuck again")
         press(ended, "give_up")
     status = real_temporal.run(real_temporal.handle(ended).describe()).status
     assert status.name == "TERMINATED"
@@ -125,8 +131,10 @@ def test_a_retry_that_goes_on_is_no_failure_and_a_schedule_is_one_row(
     schedule = real_temporal.run(create(f"schedule-{key}", Schedule(action, ScheduleSpec())))
     found = FailedWorkflow.objects.filter(name=f"schedule-{key}")
     for times in (1, 2):
-        real_temporal.run(schedule.trigger())
-        real_temporal.wait_until(
+        # Also while the schedule has not heard yet that its run before has failed.
+        real_temporal.run(schedule.trigger(overlap=ScheduleOverlapPolicy.ALLOW_ALL))
+        # Not the fixture's, which gives up a second after a workflow has failed.
+        wait_until(
             lambda times=times: failures.look() >= 0 and found.filter(times=times), "a failure"
         )
     press(f"schedule-{key}", "run_again")
