@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.urls import reverse
-from temporal_processes import wait_until
+from temporal_processes import wait_until  # `Temporal`'s gives up a second after a failure
 from temporalio import activity
 from temporalio.client import (
     Schedule,
@@ -68,7 +68,7 @@ def start(temporal: Temporal, id: str, input: Any, **options: Any) -> WorkflowHa
 def test_one_that_failed_is_run_again_once(real_temporal, real_workers, page, press, key):
     name = workflow_id(key)
     start_onboarding(key)
-    wait_until(lambda: name in page(), "the failure", timeout=2)
+    real_temporal.wait_until(lambda: name in page(), "the failure", timeout=2)
     press(name, "run_again")  # too early
     wait_until(lambda: row(name).times == 2, "the second failure")
 
@@ -133,12 +133,11 @@ def test_a_retry_that_goes_on_is_no_failure_and_a_schedule_is_one_row(
     for times in (1, 2):
         # Also while the schedule has not heard yet that its run before has failed.
         real_temporal.run(schedule.trigger(overlap=ScheduleOverlapPolicy.ALLOW_ALL))
-        # Not the fixture's, which gives up a second after a workflow has failed.
         wait_until(
             lambda times=times: failures.look() >= 0 and found.filter(times=times), "a failure"
         )
     press(f"schedule-{key}", "run_again")
-    real_temporal.wait_until(lambda: row(f"schedule-{key}").times == 3, "the third")
+    wait_until(lambda: row(f"schedule-{key}").times == 3, "the third")
     real_temporal.run(schedule.delete())
 
     find = FailedWorkflow.objects.filter(name__in=[f"retried-{key}", f"late-{key}"], state="failed")

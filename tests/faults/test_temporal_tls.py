@@ -18,9 +18,8 @@ from tasks.fixtures import Process
 from workflows import client
 from workflows.fixtures import Temporal
 
-# What `/health/` asks.
-# As a probe does: the first connection of a process may take longer than a check has, on a machine
-# that is busy.
+# What `/health/` asks, again and again as a probe does: on a busy machine the first connection of a
+# process may take longer than a check has.
 SIGN_UP = """
 from accounts.signup import sign_up
 from workflows.client import check
