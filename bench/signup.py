@@ -7,6 +7,8 @@ third of a second for the password's hash, and workers on the cores of the reque
 files.
 """
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from bench import common, temporal
@@ -42,18 +44,25 @@ class Site:
         for command in (["migrate"], ["collectstatic", "--no-input"]):
             common.run(common.PYTHON, "manage.py", *command, cwd=project, env=self.env)
 
-    def measure(self, count: int, visitors: int = VISITORS) -> dict[str, float]:
-        """Serve it anew, for no process is as fast as another; return milliseconds."""
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[int]:
+        """Its port, while new processes serve it: none is as fast as another."""
         port = common.free_port()
         words = [common.PYTHON, "-m", "gunicorn", "config.wsgi", "--bind", f"127.0.0.1:{port}"]
         words += ["--threads", "8", "--no-control-socket"]
         with common.running(*words, ready=port, log=self.log, cwd=self.project, env=self.env):
-            visit(port, 10)  # the first requests load what the others need
-            return visit(port, count, visitors)
+            visit(10, VISITORS, port)  # the first requests load what the others need
+            yield port
+
+    def measure(self, count: int) -> dict[str, float]:
+        """Serve it to the visitors; return milliseconds."""
+        with self.serving() as port:
+            return visit(count, VISITORS, port)[0]
 
 
-def visit(port: int, count: int, visitors: int = VISITORS) -> dict[str, float]:
-    """Let visitors sign up; return the milliseconds of their requests."""
+def visit(count: int, visitors: int, *ports: int) -> list[dict[str, float]]:
+    """Let visitors sign up on each port; return the milliseconds of their requests there."""
     script = common.CHILDREN / "visitors.py"
-    printed = common.run(common.PYTHON, script, port, visitors, count).split()
-    return dict(zip((P95, MIDDLE, PAGE), map(float, printed), strict=True))
+    printed = common.run(common.PYTHON, script, visitors, count, *ports).splitlines()
+    names = P95, MIDDLE, PAGE
+    return [dict(zip(names, map(float, line.split()), strict=True)) for line in printed]
