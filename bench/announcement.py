@@ -56,7 +56,7 @@ def announce(port: int, users: int, project: Path, taken) -> list[list[float]]:
         env = common.development(folder, CELERY_BROKER_URL=broker, EMAIL_URL=smtp)
         env |= common.PRODUCTION | common.of_services()
         common.run(common.PYTHON, common.CHILDREN / "announce.py", users, env=env, cwd=project)
-        words = [common.PYTHON, "-m", "celery", "-A", "config", "worker"]
+        words = [common.PYTHON, "-m", "tasks", "worker"]
         words += celery.options_of("celery-mail", "mail,bulk")
         before, log = taken(), folder / "celery-mail.log"
         begun = lambda: taken() > before  # noqa: E731

@@ -35,6 +35,12 @@ class Worker:
     python: Path = common.PYTHON
     env: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def program(self) -> list[str]:
+        """As in services/celery.yaml, or Celery's own command."""
+        own = (self.cwd / "tasks/__main__.py").exists()
+        return ["tasks"] if own else ["celery", "-A", self.app]
+
     def measure(self, task: str, count: int) -> dict[str, float]:
         """Let it run so many tasks; return their rate and its memory."""
         with contextlib.ExitStack() as stack:
@@ -44,7 +50,7 @@ class Worker:
             publish = [self.python, common.CHILDREN / "publish.py", self.app, task, count]
             published = common.run(*publish, cwd=self.cwd, env=env)
             queue = stack.enter_context(contextlib.closing(redis.Redis.from_url(url)))
-            command = [self.python, "-m", "celery", "-A", self.app, "worker", *self.options]
+            command = [self.python, "-m", *self.program, "worker", *self.options]
             command += ["-I", "bench_tasks", "-n", "bench@%h"]
             begun, some = time.monotonic(), lambda: queue.llen("celery") <= count * 0.9
             log = folder / "celery.log"

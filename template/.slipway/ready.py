@@ -3,9 +3,9 @@ r"""A readiness probe that waits until the answer is yes, so that it can be aske
     python -IS .slipway/ready.py http 8000 /health/
     python -IS .slipway/ready.py talk 6000 'PING\r\n' +PONG
 
-process-compose asks at a fixed period, first when the process starts. A probe that only looks would
-need a period of a second to notice readiness soon, and burn CPU for ever after. This one looks on
-for `PATIENCE` seconds, and exits 0 as soon as the process is ready, else 1.
+process-compose asks at a fixed period, first when the process starts. To notice readiness soon, a
+probe that only looks would need a short one, and burn CPU for ever after. This one looks on for
+`PATIENCE` seconds, and exits 0 as soon as the process is ready, else 1.
 """
 
 import _socket  # `socket` alone doubles what a probe costs
@@ -13,9 +13,8 @@ import os
 import sys
 import time
 
-# Seconds; the probes' period, so that one probe follows the other until one says yes.
-PATIENCE = 5.0
-TIMEOUT = 4.0  # of one look
+# Seconds: the probes' period, so that one follows the other until one says yes; and of one look.
+PATIENCE, TIMEOUT = 10.0, 4.0
 
 
 def http(port: str, path: str) -> bool:
@@ -48,6 +47,8 @@ def main(check: str, *arguments: str) -> int:
         try:
             if look(*arguments):
                 return 0
+        except TimeoutError:
+            return 1  # it listens and hangs: to be said soon
         except (OSError, ValueError):
             pass  # not listening: not ready
         waited = time.monotonic() - start

@@ -21,8 +21,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 # Folders that nobody writes code in.
 IGNORED = {"__pycache__", "media", "node_modules", "staticfiles"}
-# Milliseconds after which packages are looked for that have come since.
-LOOK_AGAIN = 3_000
+# Milliseconds between two looks for changes, and for packages that have come since.
+LOOK, LOOK_AGAIN = 100, 3_000
 
 
 class Reloader:
@@ -78,6 +78,7 @@ class Reloader:
                 *watched,
                 watch_filter=lambda _, path: path.endswith(".py") and is_code(Path(path)),
                 rust_timeout=LOOK_AGAIN,
+                step=LOOK,
                 yield_on_timeout=True,
             ):
                 if packages() != watched:

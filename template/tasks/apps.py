@@ -22,14 +22,14 @@ class TasksConfig(AppConfig):
             "cron": "* * * * *",
             "expires": 60,
         },
-        "Clean up": {"task": "tasks.cleanup.clean_up", "cron": "0 4 * * *"},
+        "Clean up": {"task": "tasks.failures.clean_up", "cron": "0 4 * * *"},
     }
 
     def ready(self) -> None:
         # Whatever has tasks or listens to signals, so that every process knows it.
         from config import celery  # noqa: F401
 
-        from . import cleanup, emails, failures, schedule, worker  # noqa: F401
+        from . import emails, failures, schedule, worker  # noqa: F401
 
         # A mistake in what an app declares is named before anything starts.
         schedule.declared()

@@ -9,15 +9,17 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Thread, current_thread, main_thread
 from typing import Any
 
 from billiard import current_process
 from celery import Task, current_app, shared_task, signals
 from django.conf import settings
+from django.core.management import call_command
 from django.db import DataError, transaction
 from django.db.models import F
+from django.utils import timezone
 from kombu import Message
 from kombu.exceptions import OperationalError
 from kombu.transport.redis import GlobalKeyPrefixMixin
@@ -34,6 +36,8 @@ DEAD = "dead-tasks"
 AGAIN = "failed_task"
 # The error of a message that `tasks.recovery` put aside.
 DIED = "One worker after the other died while it ran."
+# How long it is known that a task failed which has succeeded since, or was given up.
+KEEP = timedelta(days=90)
 # What is raised if Redis does not answer.
 UNAVAILABLE = (OperationalError, RedisError)
 
@@ -92,6 +96,15 @@ def note_success(sender: Task, **_: object) -> None:
 def collect_all() -> None:
     """Make rows of all notes. Beat calls it every minute."""
     collect(30)
+
+
+@shared_task
+def clean_up() -> None:
+    """Delete the sessions that have expired, which Django leaves in the database, and the records
+    of failed tasks with which nothing is left to do."""
+    call_command("clearsessions")
+    old = FailedTask.objects.filter(last_failed_at__lt=timezone.now() - KEEP)
+    old.exclude(state=FailedTask.State.FAILED).delete()
 
 
 def collect(seconds: float = 1) -> None:

@@ -112,7 +112,7 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 class CeleryCommand:
-    """`celery -A config …` on the test's Redis and database."""
+    """`python -m tasks …`, or Flower, on the test's Redis and database."""
 
     def __init__(self, folder: Path, broker_url: str) -> None:
         self.folder = folder
@@ -124,14 +124,13 @@ class CeleryCommand:
             "EMAIL_URL": f"filemail:///{folder}/mail",
             "TMPDIR": str(folder),
         }
-        # Without mingle: it would look for other workers for a second.
-        self.worker_options = ["-l", "info", "-c", "2", "--without-gossip", "--without-mingle"]
+        self.worker_options = ["-c", "2"]
         self.processes: list[Process] = []
 
     def __call__(self, *arguments: str, **env: str) -> Process:
         log = self.folder / f"celery-{len(self.processes)}.log"
-        command = [sys.executable, "-m", "celery", "-A", "config", *arguments]
-        process = Process(command, log, self.env | env)
+        module = ["celery", "-A", "config"] if arguments[0] == "flower" else ["tasks"]
+        process = Process([sys.executable, "-m", *module, *arguments], log, self.env | env)
         self.processes.append(process)
         return process
 

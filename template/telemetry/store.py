@@ -254,5 +254,6 @@ def _register(connection: sqlite3.Connection, file: Path) -> int:
 
 def process_name() -> str:
     """The name by which people know this process: that of the stack, or else of its command."""
-    words = [Path(word).name for word in sys.argv if not word.startswith("-")]
-    return os.environ.get("PC_PROC_NAME") or " ".join(words[:2]) or "python"
+    words = [word.removesuffix("/__main__.py") for word in sys.argv if not word.startswith("-")]
+    command = " ".join(Path(word).name for word in words[:2])
+    return os.environ.get("PC_PROC_NAME") or command or "python"

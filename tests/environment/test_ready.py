@@ -86,6 +86,15 @@ def test_nobody_listens():
     assert ready.main("http", port, "/") == 1
 
 
+def test_one_that_hangs_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(ready, "TIMEOUT", 0.2)
+    monkeypatch.setattr(ready, "PATIENCE", 60)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        start = time.monotonic()
+        assert ready.main("http", str(listener.getsockname()[1]), "/") == 1
+    assert time.monotonic() - start < 30
+
+
 class TestHeartbeat:
     """The probe finds and believes what `config/heartbeat.py` of the template writes."""
 

@@ -1,4 +1,4 @@
-"""Tasks for the tests' workers: `celery -A config worker -I chores`.
+"""Tasks for the tests' workers: `python -m tasks worker -I chores`.
 
 With it, a worker is also in more of a hurry than usual.
 """

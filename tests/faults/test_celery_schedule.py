@@ -12,7 +12,7 @@ from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from config.celery import app
-from tasks.cleanup import clean_up
+from tasks.failures import clean_up
 from tasks.schedule import declared
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -39,7 +39,7 @@ def names() -> set[str]:
 def test_every_entry_names_a_task_that_exists():
     app.loader.import_default_modules()
     tasks = set(PeriodicTask.objects.values_list("task", flat=True))
-    assert {"tasks.emails.send_due_emails", "tasks.cleanup.clean_up"} <= tasks <= set(app.tasks)
+    assert {"tasks.emails.send_due_emails", "tasks.failures.clean_up"} <= tasks <= set(app.tasks)
 
 
 def test_an_edit_is_kept():

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -244,6 +245,16 @@ def test_a_wrong_variable_is_named(celery: CeleryCommand):
         assert process.wait(20) == 1
         assert process.output.startswith("celery: CELERY_BROKER_URL=localhost:6379 is not")
         assert len(process.output.splitlines()) == 1
+
+
+def test_a_worker_loads_neither_flower_nor_a_shell():
+    """As long as `celery` does: without that, nobody would need `python -m tasks`."""
+    loaded = {}
+    for program in ("celery -A config", "tasks"):
+        words = [sys.executable, "-X", "importtime", "-m", *program.split(), "worker", "--help"]
+        done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
+        loaded[program] = {*done.stderr.split()} & {"flower.app", "prompt_toolkit"}
+    assert loaded == {"celery -A config": {"flower.app", "prompt_toolkit"}, "tasks": set()}
 
 
 def test_a_slow_task_does_not_hold_up_emails(celery: CeleryCommand, notes):

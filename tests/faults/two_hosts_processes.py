@@ -50,7 +50,7 @@ class Host:
 
     def celery(self, *arguments: str) -> subprocess.Popen:
         """Start a process of Celery's here, with a log of its name."""
-        return self.start(arguments[0], sys.executable, "-m", "celery", "-A", "config", *arguments)
+        return self.start(arguments[0], sys.executable, "-m", "tasks", *arguments)
 
     def log(self, name: str) -> Path:
         return self.folder / f"{name}.log"
