@@ -8,8 +8,8 @@ probe that only looks would need a short one, and burn CPU for ever after. This 
 `PATIENCE` seconds, and exits 0 as soon as the process is ready, else 1.
 """
 
-import _socket  # `socket` alone doubles what a probe costs
-import os
+import _socket  # `socket` and `os` would double what a probe costs
+import posix
 import sys
 import time
 
@@ -40,9 +40,9 @@ def main(check: str, *arguments: str) -> int:
     """Wait until *check* holds and return the exit code."""
     if check == "heartbeat":  # as services of older projects ask
         script = __file__.replace("ready.py", "heartbeat.sh")
-        os.execv("/bin/sh", ["sh", script, *arguments])  # noqa: S606
+        posix.execv("/bin/sh", ["sh", script, *arguments])
     look = {"http": http, "talk": talk}[check]
-    parent, start = os.getppid(), time.monotonic()
+    parent, start = posix.getppid(), time.monotonic()
     while True:
         try:
             if look(*arguments):
@@ -53,7 +53,7 @@ def main(check: str, *arguments: str) -> int:
             pass  # not listening: not ready
         waited = time.monotonic() - start
         # A probe must not outlive a stack that is stopped before it is ready.
-        if waited > PATIENCE or os.getppid() != parent:
+        if waited > PATIENCE or posix.getppid() != parent:
             return 1
         time.sleep(min(max(0.1, waited / 5), 1))
 

@@ -6,9 +6,11 @@ The `celery` command loads whatever it might be asked for, Flower and a shell am
 import click
 from celery import maybe_patch_concurrency
 
+from config import heartbeat
+
 # Asking other workers what was revoked costs a second at each start, and gossip may end a worker
 # with threads when Redis restarts. Nothing here needs either.
-ALONE = {"without_mingle": True, "without_gossip": True}
+ALONE = {"without_mingle": True, "without_gossip": True, "heartbeat_interval": heartbeat.INTERVAL}
 INFO = {"loglevel": "INFO"}
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def share_memory(**kwargs: object) -> None:
 
 @signals.heartbeat_sent.connect
 def show_heartbeat(**kwargs: object) -> None:
-    """Every two seconds, as long as the worker is connected to Redis."""
+    """Every five seconds, as long as the worker is connected to Redis."""
     heartbeat.beat()
 
 

@@ -44,7 +44,7 @@ def celery(celery: CeleryCommand, server: MailServer) -> CeleryCommand:
 @pytest.fixture
 def workers(celery: CeleryCommand) -> None:
     services = (settings.BASE_DIR / "services" / "celery.yaml").read_text()
-    lines = re.findall(r"python -m tasks worker (.+?)\s+log_location", services, re.DOTALL)
+    lines = re.findall(r"python -m tasks worker\s+(.+?)\s+log_location", services, re.DOTALL)
     assert len(lines) == 3
     for number, line in enumerate(lines):
         celery.worker_options = ["-I", "chores"]
