@@ -10,20 +10,10 @@ import argparse
 import os
 from collections.abc import Callable
 
-from slipway import (
-    Problem,
-    client,
-    debug,
-    doctor,
-    down,
-    logs,
-    packages,
-    processes,
-    project,
-    status,
-    wait,
-)
+from slipway import Problem, client, debug, doctor, down, logs, packages, processes, project
 from slipway import up as start
+from slipway.status import status
+from slipway.wait import wait
 
 
 def main(arguments: list[str]) -> int:
@@ -66,10 +56,10 @@ def _parser() -> argparse.ArgumentParser:
         return added.add_argument
 
     command("up", "start everything (-D: in the background; a name: only that)")
-    argument = command("wait", "wait until everything is ready", lambda o: wait.wait(o.timeout))
+    argument = command("wait", "wait until everything is ready", lambda o: wait(o.timeout))
     argument("--timeout", type=float, default=120, help="seconds (default: 120)")
     command("down", "stop everything; the data is kept", lambda _: down.down())
-    argument = command("status", "show every process", lambda o: status.status(o.output == "json"))
+    argument = command("status", "show every process", lambda o: status(o.output == "json"))
     argument("-o", "--output", choices=["table", "json"], default="table")
     argument = command("logs", "show the logs", lambda o: logs.logs(o.name, o.lines, o.follow))
     argument("name", nargs="?")
@@ -77,9 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     argument("-f", "--follow", action="store_true", help="go on with new lines")
     argument = command("restart", "restart a process", lambda o: processes.restart(o.names))
     argument("names", nargs="+", metavar="name")
-    argument = command(
-        "scale", "run several of a worker", lambda o: processes.scale(o.name, o.replicas)
-    )
+    argument = command("scale", "run N of a worker", lambda o: processes.scale(o.name, o.replicas))
     argument("name")
     argument("replicas", type=int, metavar="N")
     argument = command("debug", "run a process here, for a debugger", lambda o: debug.debug(o.name))

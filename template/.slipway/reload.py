@@ -91,6 +91,9 @@ class Reloader:
         with self.lock:
             if not self.stopping and not self.ended.is_set():
                 names = sorted(str(path.relative_to(ROOT)) for path in changed)
+                if error := mistake(changed):
+                    print(f"{error}. The code from before runs on.", flush=True)
+                    return
                 print(f"{', '.join(names)} changed: restarting", flush=True)
                 self.worker.terminate()
                 self.start()
@@ -102,6 +105,18 @@ class Reloader:
                 self.stopping = True
                 if self.worker:
                     self.worker.terminate()
+
+
+def mistake(changed: set[Path]) -> str | None:
+    """Return why no worker could load these files: they may be half written."""
+    for path in changed:
+        try:
+            compile(path.read_bytes(), path, "exec")
+        except (SyntaxError, ValueError) as error:
+            return f"{path.relative_to(ROOT).parent}: {error}"
+        except OSError:  # it has gone, or is a folder
+            continue
+    return None
 
 
 def packages() -> set[Path]:
@@ -118,7 +133,6 @@ def is_code(path: Path) -> bool:
 
 def guard(worker: subprocess.Popen) -> subprocess.Popen:
     """Start a shell that tells *worker* to end when this program has gone, however it ended.
-
     Not `PR_SET_PDEATHSIG`: a parent that has threads lets the kernel send that more than once.
     """
     return subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The Celery app: `celery -A config worker`, and what every `@shared_task` belongs to."""
+"""The Celery app: `celery -A config …`, and what every `@shared_task` belongs to."""
 
 import os
 import sys

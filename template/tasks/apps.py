@@ -22,7 +22,7 @@ class TasksConfig(AppConfig):
             "cron": "* * * * *",
             "expires": 60,
         },
-        "Clean up": {"task": "tasks.failures.clean_up", "cron": "0 4 * * *"},
+        "Clean up": {"task": "tasks.cleanup.clean_up", "cron": "0 4 * * *"},
     }
 
     def ready(self) -> None:

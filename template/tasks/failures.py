@@ -98,7 +98,7 @@ def collect_all() -> None:
     collect(30)
 
 
-@shared_task
+@shared_task(name="tasks.cleanup.clean_up")  # as in the schedules of older projects
 def clean_up() -> None:
     """Delete the sessions that have expired, which Django leaves in the database, and the records
     of failed tasks with which nothing is left to do."""

@@ -112,7 +112,7 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 class CeleryCommand:
-    """`python -m tasks …`, or Flower, on the test's Redis and database."""
+    """Celery's processes and commands, on the test's Redis and database."""
 
     def __init__(self, folder: Path, broker_url: str) -> None:
         self.folder = folder
@@ -129,8 +129,9 @@ class CeleryCommand:
 
     def __call__(self, *arguments: str, **env: str) -> Process:
         log = self.folder / f"celery-{len(self.processes)}.log"
-        module = ["celery", "-A", "config"] if arguments[0] == "flower" else ["tasks"]
-        process = Process([sys.executable, "-m", *module, *arguments], log, self.env | env)
+        own = arguments[0] in ("worker", "beat")
+        command = [sys.executable, "-m", *(["tasks"] if own else ["celery", "-A", "config"])]
+        process = Process([*command, *arguments], log, self.env | env)
         self.processes.append(process)
         return process
 

@@ -112,14 +112,15 @@ class Recovery(bootsteps.StartStopStep):
         silent: dict[str, float] = {}
         times = dict.fromkeys(("socket_connect_timeout", "socket_timeout"), TIMEOUT)
         while True:
+            time.sleep(RENEWAL)
             try:
                 with self.app.connection_for_read() as connection:
                     connection.transport_options = connection.transport_options | times
                     while True:
-                        time.sleep(RENEWAL)
                         if not renew(connection, self.place, again=True):
                             self.consumer.call_soon(_begin_anew)
                         restore_dead(connection, silent)
+                        time.sleep(RENEWAL)
             except Exception as error:
                 # Whatever it is: without its lease, the worker's tasks would run a second time.
                 logger.warning("Could not renew the lease: %s", error)

@@ -180,6 +180,16 @@ def test_a_crash_ends_both_so_that_process_compose_starts_them_again(worker):
     assert worker.start().wait(10) == 3
 
 
+def test_half_written_code_does_not_end_the_old_one(worker, capfd):
+    worker.start()
+    time.sleep(1)
+    worker.change("VERSION = (2")
+    wait_for(lambda: "shop" in capfd.readouterr().out)
+    worker.change("VERSION = 3")
+    wait_for(lambda: "starts 3" in worker.diary())
+    assert worker.diary()[:2] == ["starts 1", "told 1"]
+
+
 def test_what_ends_at_once_when_it_is_stopped_has_not_failed(worker):
     """As Django's server."""
     (worker.root / "worker.py").write_text(

@@ -48,7 +48,7 @@ def workers(celery: CeleryCommand) -> None:
     assert len(lines) == 3
     for number, line in enumerate(lines):
         celery.worker_options = ["-I", "chores"]
-        line = line.replace("$${CELERY_WORKER_CONCURRENCY:-2}", "2")
+        line = line.replace("${CELERY_WORKER_CONCURRENCY:-2}", "2")
         celery.worker(*line.replace("$$PC_REPLICA_NUM", str(number)).split())
 
 

@@ -39,7 +39,7 @@ def names() -> set[str]:
 def test_every_entry_names_a_task_that_exists():
     app.loader.import_default_modules()
     tasks = set(PeriodicTask.objects.values_list("task", flat=True))
-    assert {"tasks.emails.send_due_emails", "tasks.failures.clean_up"} <= tasks <= set(app.tasks)
+    assert {"tasks.emails.send_due_emails", "tasks.cleanup.clean_up"} <= tasks <= set(app.tasks)
 
 
 def test_an_edit_is_kept():

@@ -69,7 +69,7 @@ def test_a_database_that_is_down_loses_no_failure(celery: CeleryCommand, page):
     worker = celery.worker(DATABASE_URL="postgres://nobody@127.0.0.1:1/nothing")
     clean_up.delay()
     worker.wait_for("raised unexpected: OperationalError")
-    wait_until(lambda: "tasks.failures.clean_up" in page(), "the failure", timeout=SOON)
+    wait_until(lambda: "tasks.cleanup.clean_up" in page(), "the failure", timeout=SOON)
 
 
 def test_two_people_run_it_again_once(

@@ -179,7 +179,7 @@ def stories(grace: Visitor, ada: Visitor, work: Host) -> None:
     ada.sees("approved", "/approvals/")
     for subject in ("How's it going?", "Your order 1", "The engine runs"):
         arrives(subject)
-    cleaned = r"tasks.failures.clean_up\[.*\] succeeded"
+    cleaned = r"tasks.cleanup.clean_up\[.*\] succeeded"
     wait_until(lambda: re.search(cleaned, work.said("worker")), "the clean-up", timeout=60)
 
 

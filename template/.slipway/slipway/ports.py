@@ -65,8 +65,7 @@ def _can_listen(family: socket.AddressFamily, address: str, number: int) -> bool
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((address, number))
     except OSError as error:
-        # Many machines have no IPv6.
-        return family == socket.AF_INET6 and error.errno != errno.EADDRINUSE
+        return family == socket.AF_INET6 and error.errno != errno.EADDRINUSE  # there may be none
     return True
 
 

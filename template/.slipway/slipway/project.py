@@ -28,9 +28,8 @@ def process_names() -> list[str]:
     """Return the processes that the files in `services/` declare."""
     names: set[str] = set()  # a file may add to a process of another
     for file in service_files():
-        processes = re.search(
-            r"^processes:.*\n((?:[ \t#].*\n|\s*\n)+)", f"{file.read_text()}\n", re.M
-        )
+        text = f"{file.read_text()}\n"
+        processes = re.search(r"^processes:.*\n((?:[ \t#].*\n|\s*\n)+)", text, re.M)
         keys = re.findall(r"^( +)([\w.-]+):", processes[1] if processes else "", re.M)
         names |= {name for indent, name in keys if indent == keys[0][0]}
     return sorted(names)

@@ -35,13 +35,12 @@ def listener(port: int) -> int | None:
     if not HAS_PROC:
         pids = _output("lsof", "-nP", f"-iTCP:{port}", "-sTCP:LISTEN", "-t").split()
         return int(pids[0]) if pids else None
-    listening = "0A"
     sockets = set()
     for table in ("tcp", "tcp6"):
         with contextlib.suppress(OSError):
             for line in (PROC / "net" / table).read_text().splitlines()[1:]:
                 fields = line.split()
-                if fields[3] == listening and int(fields[1].rpartition(":")[2], 16) == port:
+                if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:  # listens
                     sockets.add(f"socket:[{fields[9]}]")
     for folder in PROC.glob("[0-9]*/fd"):
         with contextlib.suppress(OSError):  # another user's, or gone meanwhile

@@ -18,8 +18,7 @@ from urllib.parse import urlsplit
 from steps import SetupError, Step
 
 LOCK = Path(__file__).with_name("uv.lock")
-TIMEOUT = 15  # seconds, for each socket operation
-ATTEMPTS = 3
+TIMEOUT, ATTEMPTS = 15, 3  # seconds, for each socket operation; downloads
 
 
 class Unreachable(SetupError):
