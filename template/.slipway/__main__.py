@@ -72,9 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     argument("replicas", type=int, metavar="N")
     argument = command("debug", "run a process here, for a debugger", lambda o: debug.debug(o.name))
     argument("name")
-    argument = command(
-        "setup", "install the Python packages", lambda o: setup(always=not o.if_needed)
-    )
+    argument = command("setup", "install the packages", lambda o: setup(always=not o.if_needed))
     argument("--if-needed", action="store_true", help="only after a change")
     command("doctor", "show what is there and what is missing", lambda _: doctor.doctor())
     return parser

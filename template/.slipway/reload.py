@@ -32,6 +32,7 @@ class Reloader:
         self.command = command
         self.lock = threading.RLock()  # signals may interrupt each other
         self.stopping = False
+        self.changed: set[Path] = set()  # and not yet loaded
         self.ended = threading.Event()
         self.worker: subprocess.Popen | None = None
         self.exit_code = 0
@@ -90,10 +91,12 @@ class Reloader:
         """Start a new worker, and tell the one before to end."""
         with self.lock:
             if not self.stopping and not self.ended.is_set():
-                names = sorted(str(path.relative_to(ROOT)) for path in changed)
-                if error := mistake(changed):
+                self.changed |= changed
+                if error := mistake(self.changed):
                     print(f"{error}. The code from before runs on.", flush=True)
                     return
+                names = sorted(str(path.relative_to(ROOT)) for path in self.changed)
+                self.changed = set()
                 print(f"{', '.join(names)} changed: restarting", flush=True)
                 self.worker.terminate()
                 self.start()
@@ -113,7 +116,7 @@ def mistake(changed: set[Path]) -> str | None:
         try:
             compile(path.read_bytes(), path, "exec")
         except (SyntaxError, ValueError) as error:
-            return f"{path.relative_to(ROOT).parent}: {error}"
+            return f"{path.relative_to(ROOT)}: {error}"
         except OSError:  # it has gone, or is a folder
             continue
     return None

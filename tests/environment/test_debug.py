@@ -101,6 +101,26 @@ class TestDebug:
         wait_for(lambda: project.status()["web"]["uptime"] and project.status()["web"]["ready"])
         assert project.status()["web"]["pid"] != before
 
+    def test_the_stack_is_stopped_beside_it(self, project):
+        project.services(WEB)
+        project.ok("up", "-D")
+        project.ok("wait")
+        ours, theirs = pty.openpty()
+        command = project.command("debug", "web")
+        with subprocess.Popen(
+            command, cwd=project.root, env=project.env, stdin=theirs, stdout=theirs, stderr=theirs
+        ) as debugged:
+            os.close(theirs)
+            said = b""
+            while b"Serving HTTP on" not in said:
+                said += os.read(ours, 1000)
+            stopped = project.run("down").stdout
+            runs_on = debugged.poll() is None
+            debugged.send_signal(signal.SIGINT)
+        assert "left behind" not in stopped
+        assert runs_on
+        os.close(ours)
+
     def test_other_programs_are_refused(self, project):
         project.services("  store: {command: exec sleep 1000}\n")
         project.ok("up", "-D")

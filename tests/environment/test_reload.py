@@ -184,7 +184,9 @@ def test_half_written_code_does_not_end_the_old_one(worker, capfd):
     worker.start()
     time.sleep(1)
     worker.change("VERSION = (2")
-    wait_for(lambda: "shop" in capfd.readouterr().out)
+    wait_for(lambda: "shop/code.py: '(' was never closed" in capfd.readouterr().out)
+    worker.add("shop/other.py", "OTHER = 2\n")  # which does not make the first one whole
+    wait_for(lambda: "shop/code.py: '(' was never closed" in capfd.readouterr().out)
     worker.change("VERSION = 3")
     wait_for(lambda: "starts 3" in worker.diary())
     assert worker.diary()[:2] == ["starts 1", "told 1"]

@@ -38,6 +38,7 @@ def _restart_afterwards(name: str) -> None:
     subprocess.Popen(
         ["sh", "-c", 'cat; exec "$0" .slipway restart "$1"', sys.executable, name],  # noqa: S607
         cwd=project.ROOT,
+        env=os.environ | {"PC_SOCKET_PATH": ""},  # or `just down` would wait for it
         stdin=subprocess.PIPE,  # which closes with this process
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

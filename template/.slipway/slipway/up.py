@@ -105,10 +105,9 @@ def _start(arguments: list[str], env: dict[str, str], detached: bool) -> subproc
         command += ["-f", str(file)]
     if detached or not (sys.stdin.isatty() and sys.stdout.isatty()):
         command.append("-t=false")
-    quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL) if detached else {}
-    server = subprocess.Popen(
-        [*command, *arguments], cwd=project.ROOT, env=env, start_new_session=detached, **quiet
-    )
+    how = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL) if detached else {}
+    how |= {"cwd": project.ROOT, "env": env, "start_new_session": detached}
+    server = subprocess.Popen([*command, *arguments], **how)
     if not detached:
         # After a Ctrl-C in the terminal process-compose has it too, and ignores the second.
         for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
