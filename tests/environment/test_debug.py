@@ -120,6 +120,7 @@ class TestDebug:
         assert "left behind" not in stopped
         assert runs_on
         os.close(ours)
+        wait_for(lambda: not project.processes())  # it looks if there is something to restart
 
     def test_other_programs_are_refused(self, project):
         project.services("  store: {command: exec sleep 1000}\n")
