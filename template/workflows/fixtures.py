@@ -24,6 +24,7 @@ from workflows import client, histories, worker
 from workflows.declarations import declared
 
 Result = TypeVar("Result")
+STARTUP = timedelta(minutes=1)  # a server needs a second, but not on a busy machine
 
 
 class Temporal:
@@ -124,9 +125,8 @@ class Temporal:
             namespace=self.client.namespace,
             status_filter={"status": "WORKFLOW_EXECUTION_STATUS_FAILED"},
         )
-        service = self.client.workflow_service
-        found = self.run(service.list_closed_workflow_executions(request)).executions
-        return [entry.execution.workflow_id for entry in found]
+        found = self.run(self.client.workflow_service.list_closed_workflow_executions(request))
+        return [entry.execution.workflow_id for entry in found.executions]
 
 
 @pytest.fixture
@@ -134,11 +134,12 @@ def temporal(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tempora
     """A server that skips time: a day passes in some milliseconds. Django's client is its.
 
     It has no schedules and lists no workflows, and it skips no more in a test that sends a query or
-    an update without a worker, or terminates a workflow in an activity. `real_temporal` is for
-    these.
+    an update without a worker, or terminates a workflow in an activity: see `real_temporal`.
     """
-    path = program("temporal-test-server")
-    starting = WorkflowEnvironment.start_time_skipping(test_server_existing_path=path)
+    starting = WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=program("temporal-test-server"),
+        test_server_startup_timeout=STARTUP,
+    )
     yield from _used_by_django(starting, settings, monkeypatch)
 
 
@@ -150,6 +151,7 @@ def real_temporal(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Te
     starting = WorkflowEnvironment.start_local(
         dev_server_existing_path=program("temporal"),
         dev_server_log_level="never",
+        dev_server_startup_timeout=STARTUP,
         dev_server_extra_args=["--dynamic-config-value", at_once],
     )
     yield from _used_by_django(starting, settings, monkeypatch)
@@ -174,12 +176,11 @@ def _used_by_django(
     settings: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Temporal]:
-    temporal = Temporal(client.on_loop(starting).result(30))
-    settings.TEMPORAL_API_OPTIONS = {
-        "target_host": temporal.client.service_client.config.target_host,
-        "namespace": temporal.client.namespace,
-    }
+    temporal = Temporal(client.on_loop(starting).result())
+    host = temporal.client.service_client.config.target_host
+    settings.TEMPORAL_API_OPTIONS = {"target_host": host, "namespace": temporal.client.namespace}
     monkeypatch.setattr(client, "_client", temporal.client)
+    monkeypatch.setattr(client.call, "__defaults__", (15.0,))  # seconds: nobody waits for a page
     yield temporal
     temporal.run(temporal.environment.shutdown())
 
