@@ -45,11 +45,10 @@ GOALS = [
 def turns(bench: Bench) -> dict[str, Turn]:
     start = time.monotonic()
     names = [*WORKERS, "celery-mail", "django", "flower"]
-    if bench.tiny:  # where the packages are already
-        project, names = Project(common.TEMPLATE, bench.folder), names[:1]
-        everything = ["celery-worker", "celery-beat"]
+    project, everything = Project(bench.project, bench.project / ".data"), []
+    if bench.tiny:
+        names, everything = names[:1], ["celery-worker", "celery-beat"]
     else:
-        project, everything = Project(bench.project, bench.project / ".data"), []
         project.up()
         bench.more["from nothing to ready, s"] = round(time.monotonic() - start, 1)
         project.just("down")

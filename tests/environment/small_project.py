@@ -159,9 +159,9 @@ class Project:
         for folder in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):  # another user's, or gone meanwhile
                 environ = (folder / "environ").read_bytes()
-                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+                command = (folder / "cmdline").read_text(errors="replace").replace("\0", " ")
                 if command and all(mark in environ for mark in marks):
-                    found[int(folder.name)] = command
+                    found[int(folder.name)] = command.strip()
         return found
 
     def pid(self, part: str) -> int:
@@ -182,7 +182,7 @@ class Project:
         wait_for(lambda: pid not in self.processes())
 
 
-def wait_for(condition: Callable[[], object], timeout: float = 15) -> object:
+def wait_for(condition: Callable[[], object], timeout: float = 60) -> object:
     """Return the condition's result once it is true."""
     deadline = time.monotonic() + timeout
     while not (result := condition()):

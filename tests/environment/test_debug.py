@@ -47,6 +47,7 @@ class TestDebug:
         assert "['worker.py', 'two words', '0'] 3" in done.stdout
         wait_for(lambda: project.status()["worker"]["uptime"])
         assert project.status()["worker"]["pid"] != before
+        wait_for(lambda: "restart" not in str(project.processes()))
 
     def test_modules_are_those_of_the_project(self, project):
         """Its root is where they are found first, and `.slipway` is not: also under a debugger."""
@@ -74,6 +75,7 @@ class TestDebug:
             )
             assert f"of the project {project.root}/client.py\n{project.root} []" in done.stdout
             wait_for(lambda: project.status()["worker"]["uptime"])
+        wait_for(lambda: "restart" not in str(project.processes()))
 
     @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
     def test_it_has_the_port_to_itself_until_it_is_ended(self, how, project):
@@ -100,6 +102,7 @@ class TestDebug:
         os.close(ours)
         wait_for(lambda: project.status()["web"]["uptime"] and project.status()["web"]["ready"])
         assert project.status()["web"]["pid"] != before
+        wait_for(lambda: "restart" not in str(project.processes()))
 
     def test_the_stack_is_stopped_beside_it(self, project):
         project.services(WEB)

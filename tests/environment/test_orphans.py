@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import time
 
 from environment.small_project import wait_for
 from slipway import ports
@@ -79,15 +78,14 @@ def test_a_server_that_hangs_is_not_taken_for_dead(project):
 
 
 def test_workers_get_sigterm_once_and_before_their_servers(project):
-    trap = "trap 'echo {0} >>ended; exit' TERM; echo here; while :; do sleep 0.1; done"
+    trap = "trap 'echo {0} >>ended; exit' TERM; echo here; touch {0}; while :; do sleep 0.1; done"
     project.services(
         f'  server:\n    command: "{trap.format("server")}"\n    ready_log_line: here\n'
         f'  worker:\n    command: "{trap.format("worker")}"\n'
         "    depends_on: {server: {condition: process_log_ready}}\n"
     )
     project.ok("up", "-D")
-    wait_for(lambda: project.status()["worker"]["status"] == "Running")
-    time.sleep(0.3)  # it has set its trap
+    wait_for((project.root / "worker").exists)
     project.kill_server()
     project.ok("down")
     assert (project.root / "ended").read_text() == "worker\nserver\n"

@@ -1,5 +1,6 @@
 """The reloader: a change replaces the worker, and a worker is told to stop once."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -50,6 +51,18 @@ class Worker:
         wait_for(lambda: self.diary())
         return self.reloader
 
+    def wait_until_watched(self, folder: str = "shop") -> None:
+        """Linux tells which folders the reloader watches."""
+        mark = f" ino:{(self.root / folder).stat().st_ino:x} "
+
+        def watched() -> bool:
+            with contextlib.suppress(OSError):  # descriptors come and go
+                infos = Path(f"/proc/{self.reloader.pid}/fdinfo").iterdir()
+                return any(mark in info.read_text() for info in infos)
+            return False
+
+        wait_for(watched)
+
     def change(self, code: str) -> None:
         (self.root / "shop" / "code.py").write_text(code + "\n")
 
@@ -73,7 +86,7 @@ def worker(tmp_path):
 
 def test_a_change_starts_a_new_one_while_the_old_one_finishes_its_work(worker):
     reloader = worker.start()
-    time.sleep(1)  # watchfiles has begun to watch; nothing tells
+    worker.wait_until_watched()
     worker.change("VERSION = 2")
     wait_for(lambda: "starts 2" in worker.diary() and "ends 1" in worker.diary())
     assert worker.diary()[:2] == ["starts 1", "told 1"]
@@ -86,17 +99,16 @@ def test_a_change_starts_a_new_one_while_the_old_one_finishes_its_work(worker):
 
 def test_a_package_that_comes_later_is_watched_too(worker):
     worker.start()
-    time.sleep(1)
+    worker.wait_until_watched()
     new = worker.root / "invoices"
     (new / "views").mkdir(parents=True)
     (new / "__init__.py").touch()
     wait_for(lambda: worker.diary().count("starts 1") == 2)
-    time.sleep(1)
+    worker.wait_until_watched("invoices/views")
     (new / "views" / "invoice.py").touch()
     wait_for(lambda: worker.diary().count("starts 1") == 3)
-    time.sleep(1)
     (new / "tasks").mkdir()
-    time.sleep(1)
+    worker.wait_until_watched("invoices/tasks")
     (new / "tasks" / "monthly.py").touch()
     wait_for(lambda: worker.diary().count("starts 1") == 4)
 
@@ -104,10 +116,10 @@ def test_a_package_that_comes_later_is_watched_too(worker):
 def test_a_folder_may_become_a_package(worker):
     (worker.root / "invoices" / "inner").mkdir(parents=True)
     worker.start()
-    time.sleep(1)
+    worker.wait_until_watched()
     (worker.root / "invoices" / "__init__.py").touch()
     wait_for(lambda: worker.diary().count("starts 1") == 2)
-    time.sleep(1)
+    worker.wait_until_watched("invoices/inner")
     (worker.root / "invoices" / "inner" / "tasks.py").touch()
     wait_for(lambda: worker.diary().count("starts 1") == 3)
 
@@ -115,10 +127,10 @@ def test_a_folder_may_become_a_package(worker):
 def test_a_package_that_goes_does_not_end_the_watch(worker):
     worker.add("invoices/__init__.py")
     worker.start()
-    time.sleep(1)
+    worker.wait_until_watched()
     shutil.rmtree(worker.root / "invoices")
     wait_for(lambda: worker.diary().count("starts 1") == 2)
-    time.sleep(1)
+    worker.wait_until_watched()
     worker.change("VERSION = 2")
     wait_for(lambda: "starts 2" in worker.diary())
 
@@ -127,7 +139,7 @@ def test_what_is_no_code_of_the_project_is_not_watched(worker):
     for name in ("node_modules/__init__.py", "shop/node_modules/lib/a.py", "env/pyvenv.cfg"):
         worker.add(name)
     worker.start()
-    time.sleep(1)
+    worker.wait_until_watched()
     for name in (
         *(".venv/lib/a.py", "env/__init__.py", "env/lib/a.py", "node_modules/a.py"),
         *("shop/node_modules/lib/a.py", "shop/.cache/a.py", "shop/page.html", "docs/conf.py"),
@@ -155,7 +167,7 @@ def test_the_thousands_of_folders_of_an_environment_are_not_looked_at(worker):
 
 def test_it_is_told_once_and_nothing_starts_after_a_stop(worker):
     reloader = worker.start()
-    time.sleep(1)
+    worker.wait_until_watched()
     reloader.send_signal(signal.SIGTERM)
     wait_for(lambda: "told 1" in worker.diary())
     worker.change("VERSION = 2")  # while it finishes its work
@@ -166,7 +178,7 @@ def test_it_is_told_once_and_nothing_starts_after_a_stop(worker):
 
 def test_a_stop_waits_for_those_that_were_replaced(worker):
     reloader = worker.start()
-    time.sleep(1)
+    worker.wait_until_watched()
     (worker.root / "worker.py").write_text(
         "open('diary', 'a').write('starts\\n'); raise SystemExit(3)"
     )
@@ -182,7 +194,7 @@ def test_a_crash_ends_both_so_that_process_compose_starts_them_again(worker):
 
 def test_half_written_code_does_not_end_the_old_one(worker, capfd):
     worker.start()
-    time.sleep(1)
+    worker.wait_until_watched()
     worker.change("VERSION = (2")
     wait_for(lambda: "shop/code.py: '(' was never closed" in capfd.readouterr().out)
     worker.add("shop/other.py", "OTHER = 2\n")  # which does not make the first one whole
@@ -205,11 +217,11 @@ def test_what_ends_at_once_when_it_is_stopped_has_not_failed(worker):
 @pytest.mark.parametrize("changes", [0, 1])
 def test_workers_are_told_to_end_when_the_reloader_is_killed(worker, changes):
     reloader = worker.start()
-    time.sleep(1)
+    worker.wait_until_watched()
     if changes:
         worker.change("VERSION = 2")
         wait_for(lambda: "starts 2" in worker.diary() and "ends 1" in worker.diary())
-        time.sleep(1)
+        time.sleep(1)  # it has its guard
     reloader.kill()
     wait_for(lambda: f"ends {changes + 1}" in worker.diary())
     assert worker.diary().count(f"told {changes + 1}") == 1

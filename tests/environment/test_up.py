@@ -180,8 +180,8 @@ def test_processes_are_told_that_this_is_development(project):
     """Also from a terminal that is in no environment, or in another project's."""
     project.services('  show:\n    command: echo "root $$DEV_ROOT" >said; exec sleep 1000\n')
     project.ok("up", "-D", DEV_ROOT="/other")
-    wait_for((project.root / "said").exists)
-    assert (project.root / "said").read_text() == f"root {project.root}\n"
+    said = project.root / "said"
+    assert wait_for(lambda: said.exists() and said.read_text()) == f"root {project.root}\n"
 
 
 def test_it_runs_from_every_folder(project, tmp_path):

@@ -51,6 +51,7 @@ def test_a_process_that_keeps_crashing_ends_it(project):
 def test_after_the_time_out_it_names_what_is_not_ready(project):
     project.services(f"{WEB}{WORKER.replace('heartbeat.beat', 'str')}")
     project.ok("up", "-D")
+    wait_for(lambda: project.status()["web"]["ready"])
     said = project.refused("wait", "--timeout", "2")
     assert "Not ready after 2 s" in said
     assert "worker: running, but not ready" in said

@@ -1,6 +1,8 @@
 """The real stack of this project, whatever backends it has, from outside."""
 
+import contextlib
 import json
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
@@ -30,9 +32,11 @@ def test_the_start_page_shows_each_process_as_ready(running_stack):
 
 
 def test_health_names_every_dependency(running_stack):
-    answer = urlopen(f"{running_stack.url}/health/")
-    assert answer.status == 200
-    health = json.load(answer)
+    def answer() -> dict | None:
+        with contextlib.suppress(HTTPError):  # a check has a second, which a busy machine may take
+            return json.load(urlopen(f"{running_stack.url}/health/"))
+
+    health = wait_for(answer)
     work = health.pop("work")
     assert set(health.values()) == {"ok"}
     assert {counts["failed"] for counts in work.values()} == {0}
@@ -78,5 +82,5 @@ def test_a_sign_up_leads_to_one_welcome(running_stack):
     page = running_stack.sign_up("grace@example.com", name="Grace")
     assert "Welcome, Grace!" in page
 
-    wait_for(lambda: running_stack.mails_to("grace@example.com"), timeout=10)
+    wait_for(lambda: running_stack.mails_to("grace@example.com"), timeout=60)
     assert running_stack.mails_to("grace@example.com") == ["Welcome!"]

@@ -13,15 +13,18 @@ class MailServer:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         # What it does at a command or at the "END" of a message: a reply, seconds to wait before
-        # the reply that is usual, "break" for the end of the connection, or "silence".
+        # the reply that is usual, "hold" to wait for `release`, "break" for the end of the
+        # connection, or "silence".
         self.at: dict[str, str | float] = {}
         self.reached: list[str] = []  # those points
         self.taken: list[str] = []
+        self.release = threading.Event()
         self.closing = threading.Event()
         self.tls: ssl.SSLContext | None = None
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
+        self.release.set()
         self.closing.set()
         self.listener.close()
 
@@ -46,6 +49,9 @@ class MailServer:
                     return self.closing.wait() and False
                 if isinstance(does, float):
                     self.closing.wait(does)
+                if does == "hold":
+                    self.release.wait()
+                    does = 0
                 reply = does if isinstance(does, str) else usual.get(point, "250 ok")
                 connection.sendall(f"{reply}\r\n".encode())
                 return True

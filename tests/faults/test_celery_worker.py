@@ -145,8 +145,8 @@ def test_a_redis_that_restarts_costs_no_task(
     worker = celery.worker("--pool", pool)
     short = tmp_path / "short"
     short.touch()
-    rest.delay(str(notes), 5)
-    rest.delay(str(short), 2)  # it ends while there is no Redis
+    rest.delay(str(notes), 8)
+    rest.delay(str(short), 4)  # it ends while there is no Redis
     wait_until(lambda: notes.read_text() and short.read_text(), "the tasks' start")
     redis_server.process.stop()
     if pool == "threads":

@@ -188,6 +188,16 @@ def command(variant: str = "") -> list[str]:
     return shlex.split(line)
 
 
+def own_static_files(folder: Path) -> dict[str, str]:
+    """The environment of a site that keeps everything below this folder."""
+    return {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(Path(__file__).parent),
+        "DATA_DIR": str(folder),
+        "DJANGO_SETTINGS_MODULE": "settings_with_own_static_files",
+    }
+
+
 class Gunicorn:
     """The site as it is served in production, behind a proxy that ends TLS."""
 
@@ -199,8 +209,8 @@ class Gunicorn:
             word.replace("0.0.0.0:8000", f"127.0.0.1:{self.port}") for word in command(variant)
         ]
         self.log = folder / f"gunicorn-{self.port}.log"
-        environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "DATA_DIR": str(folder)}
-        environment["CELERY_BROKER_URL"] = "redis://127.0.0.1:1/1"
+        environment = {"HOME": str(folder), "CELERY_BROKER_URL": "redis://127.0.0.1:1/1"}
+        environment |= own_static_files(folder)
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", *start],
@@ -236,7 +246,7 @@ def start_gunicorn(tmp_path_factory) -> Iterator[Callable[..., Gunicorn]]:
     subprocess.run(
         [sys.executable, "manage.py", "collectstatic", "--no-input", "-v0"],
         cwd=settings.BASE_DIR,
-        env={"PATH": os.environ["PATH"], "DATA_DIR": str(folder)} | PRODUCTION,
+        env=own_static_files(folder) | PRODUCTION,
         check=True,
     )
     started = []
@@ -337,6 +347,8 @@ try:
     raise ValueError("Ada")
 except ValueError as error:
     logging.exception(error)
+from telemetry import logs
+logs.PATIENCE = 30  # of a busy machine
 logging.shutdown()
 os._exit(0)  # as workers end
 """

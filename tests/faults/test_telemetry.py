@@ -25,7 +25,7 @@ if os.fork() == 0:
     store.force_flush(10_000)
     os.kill(os.getpid(), 9)
 os.wait()
-store.force_flush()
+store.force_flush(10_000)
 print("written", flush=True)
 sys.stdin.read()
 """

@@ -3,7 +3,6 @@
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from django.conf import settings as project_settings
 from django.core import mail
 from django.urls import reverse
+from quickest import quickest
 from temporal_processes import process_environment
 
 from accounts.models import User
@@ -50,27 +50,38 @@ def broken_temporal(
 
 
 def test_a_sign_up_stands_and_says_that_the_mail_is_late(broken_temporal, client, transactional_db):
-    start = time.monotonic()
-    page = client.post(reverse("accounts:signup"), FORM, follow=True)
-    assert time.monotonic() - start < 1.5  # two pages and a password besides
-    assert "follows as soon as it flows again" in page.content.decode()
-    assert User.objects.get().email == "ada@example.com"
-    assert mail.outbox == []
+    def sign_up() -> None:
+        client.logout()
+        page = client.post(reverse("accounts:signup"), FORM, follow=True)
+        assert "follows as soon as it flows again" in page.content.decode()
+        assert User.objects.get().email == "ada@example.com"
+        assert mail.outbox == []
+        User.objects.all().delete()
+
+    assert quickest(sign_up) < 1.5  # two pages and a password besides
 
 
-def test_handing_over_takes_less_than_a_second_each_time(broken_temporal):
-    for _ in range(2):
-        start = time.monotonic()
+def test_handing_over_takes_less_than_a_second_the_first_time_and_later(
+    broken_temporal, monkeypatch
+):
+    def hand_over() -> None:
         with pytest.raises(OSError):
             start_onboarding(1)
-        assert time.monotonic() - start < 1
+
+    def hand_over_first() -> None:
+        monkeypatch.setattr(temporal_client, "_client", None)
+        hand_over()
+
+    assert quickest(hand_over_first) < 1
+    assert quickest(hand_over) < 1
 
 
 def test_the_health_check_fails_within_a_second(broken_temporal):
-    start = time.monotonic()
-    with pytest.raises(OSError):
-        temporal_client.check()
-    assert time.monotonic() - start < 1
+    def check() -> None:
+        with pytest.raises(OSError):
+            temporal_client.check()
+
+    assert quickest(check) < 1
 
 
 def test_the_health_check_passes(temporal):

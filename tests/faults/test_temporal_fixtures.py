@@ -52,6 +52,7 @@ def test_the_log_says_what_holds_a_workflow_up(temporal, transactional_db, user,
         start_onboarding(user.pk)
         with pytest.raises(TimeoutError):
             temporal.result(workflow_id(user.pk), timeout=0.3)
+        temporal.wait_until(lambda: "attempt 1" in caplog.text, "the log")
     assert f"process_user of {workflow_id(user.pk)} failed, attempt 1" in caplog.text
     assert "the disk is full" in caplog.text
 

@@ -101,6 +101,7 @@ def test_the_sweep_does_not_wait_for_a_slow_mail_server(
     make_overdue(WELCOME)
     server.at["END"] = "silence"
     assert real_temporal.result(start_sweep(real_temporal), timeout=10) == 0
+    wait_until(lambda: server.taken, "the e-mail")
     # The next one leaves alone what is on its way.
     assert real_temporal.result(start_sweep(real_temporal), timeout=10) == 0
     assert len(server.taken) == 1

@@ -96,15 +96,16 @@ def test_what_nobody_declares_any_more_is_deleted_but_not_an_operators(temporal,
     temporal.run(create("another project's", {schedules.MEMO: "another-tasks"}))
     temporal.run(schedules.sync(temporal.client))
 
+    async def ids() -> set[str]:
+        return {listed.id async for listed in await temporal.client.list_schedules()}
+
+    theirs = {"an operator's", "another project's"}
+    temporal.wait_until(lambda: temporal.run(ids()) == {*theirs, "test"}, "the list")
     declare(other="0 4 * * *")
     changes = temporal.run(schedules.sync(temporal.client))
 
     assert changes == ["other: created", "test: deleted"]
-
-    async def ids() -> set[str]:
-        return {listed.id async for listed in await temporal.client.list_schedules()}
-
-    assert temporal.run(ids()) == {"an operator's", "another project's", "other"}
+    temporal.wait_until(lambda: temporal.run(ids()) == {*theirs, "other"}, "the list")
 
 
 @pytest.mark.parametrize(
