@@ -276,11 +276,11 @@ def test_a_message_that_waits_stays_in_redis_for_others(
     worker = celery.worker("-c", "1")
     rest.delay(str(notes), 4)
     wait_until(notes.read_text, "the task's start")
-    queues = ["bulk", "slow", "mail", "celery"]
+    queues = ["bulk", "io", "slow", "mail", "celery"]
     for queue in queues:
         note.apply_async((str(notes), queue), queue=queue)
     time.sleep(1)  # it would take them at once
-    assert [redis_server.client.llen(queue) for queue in queues] == [1] * 4
+    assert [redis_server.client.llen(queue) for queue in queues] == [1] * 5
 
     wait_until(lambda: "bulk" in notes.read_text(), "the last task")
     assert notes.read_text().split() == ["begun", "done", *reversed(queues)]

@@ -50,8 +50,10 @@ CELERY_TASK_QUEUES = [
     Queue("celery"),  # the default: tasks of a second or two
     Queue("mail"),  # e-mails: a mail server may take minutes to answer
     Queue("slow"),  # other tasks that take longer
+    Queue("io"),  # tasks that only wait, many at a time: tasks/README.md, "Scale"
     Queue("bulk"),  # very many e-mails
 ]
+CELERY_TASK_CREATE_MISSING_QUEUES = False  # no worker would take from one that is misspelt
 CELERY_BROKER_TRANSPORT_OPTIONS["queue_order_strategy"] = "priority"
 # Celery itself reads it, and says less of a mistake.
 if text("CELERY_WORKER_CONCURRENCY") != "auto":
