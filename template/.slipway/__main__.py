@@ -37,10 +37,10 @@ def main(arguments: list[str]) -> int:
 
 
 def setup(always: bool) -> int:
-    """Install the Python packages. Returns the exit code."""
+    """Install the Python packages, *always* or only after a change. Returns the exit code."""
     env = project.environment()
-    install = packages.install if always else packages.ensure
-    install(env, is_running=lambda: client.processes(env["PC_SOCKET_PATH"]) is not None)
+    if always or not packages.is_current():
+        packages.install(env, lambda: client.processes(env["PC_SOCKET_PATH"]) is not None)
     return 0
 
 

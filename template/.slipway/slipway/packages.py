@@ -45,12 +45,6 @@ def install(env: dict[str, str], is_running: Callable[[], bool]) -> None:
     STAMP.write_text(json.dumps(place | {"inputs": _inputs()}))
 
 
-def ensure(env: dict[str, str], is_running: Callable[[], bool]) -> None:
-    """Like `install`, but without asking uv if nothing has changed since."""
-    if not is_current():
-        install(env, is_running)
-
-
 def is_current() -> bool:
     """Return whether nothing has changed since the last `install`."""
     return _stamp() == _place() | {"inputs": _inputs()} and (VENV / "bin" / "python").exists()

@@ -31,7 +31,8 @@ def up(arguments: list[str]) -> int:
     with _starting(socket):
         _require_stopped(socket)
         project.require_data_folder(env)
-        packages.ensure(env, is_running=lambda: False)  # just checked
+        if not packages.is_current():
+            packages.install(env, is_running=lambda: False)  # just checked
         with ports.chosen(env):
             django_setup.require(env)
             server = _start(arguments, env, detached)

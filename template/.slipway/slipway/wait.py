@@ -40,12 +40,9 @@ def wait(timeout: float) -> int:
                 where = up.address(project.environment(), web)
                 print(f"All is ready ({elapsed:.1f} s{last}): {where}")
                 return 0
-            for process in waiting:
-                crashes.setdefault(process.name, process.restarts)
-            if any(
-                process.failed or process.restarts - crashes[process.name] >= CRASHES
-                for process in waiting
-            ):
+            for p in waiting:
+                crashes.setdefault(p.name, p.restarts)
+            if any(p.failed or p.restarts - crashes[p.name] >= CRASHES for p in waiting):
                 return _give_up(waiting, socket, "Waiting does not help:")
         if elapsed > timeout:
             waiting = [process for process in seen if not process.ready]
