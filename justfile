@@ -24,8 +24,8 @@ lint: _packages
 [group('change')]
 [working-directory('..')]
 fmt: _packages
-    @ruff check --fix .
-    @ruff check --fix --config ruff.toml template/.slipway
+    @ruff check --fix --exit-zero .
+    @ruff check --fix --exit-zero --config ruff.toml template/.slipway
     @ruff format .
     @ruff format --config ruff.toml template/.slipway
 

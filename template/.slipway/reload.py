@@ -19,8 +19,8 @@ import threading
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# Folders that nobody writes code in.
-IGNORED = {"__pycache__", "media", "node_modules", "staticfiles"}
+# What no server loads: folders that nobody writes code in, and tests.
+IGNORED = {"__pycache__", "media", "node_modules", "staticfiles", "tests", "tests.py"}
 # Milliseconds between two looks for changes, and for packages that have come since.
 LOOK, LOOK_AGAIN = 100, 3_000
 

@@ -70,7 +70,7 @@ class Scheduler(DatabaseScheduler):
             self.apply_async(entry, producer=producer, advance=False)
         except SchedulingError as error:
             if entry.name not in self.missed:
-                logger.error("%s. It is sent once Redis is back.", error)
+                logger.error("%s. It is sent when that is over.", error)
             self.missed[entry.name] = entry
             # For a beat that starts meanwhile.
             entry.model.last_run_at = entry.last_run_at

@@ -15,6 +15,7 @@ from typing import Any
 
 from billiard import current_process
 from celery import Task, current_app, shared_task, signals
+from celery.exceptions import QueueNotFound
 from django.conf import settings
 from django.core.management import call_command
 from django.db import DataError, transaction
@@ -131,7 +132,7 @@ def collect(seconds: float = 1) -> None:
 
 def run_again(row: FailedTask) -> None:
     """Publish a new message with the old arguments. Raises one of `UNAVAILABLE` if Redis does not
-    take it, and `Refused` if the task cannot be called with them."""
+    take it, and `Refused` if the task takes others now, or its queue has gone."""
     if not row.args:
         raise Refused("its message could not be read.")
     current_app.loader.import_default_modules()  # the task's own options
@@ -139,8 +140,8 @@ def run_again(row: FailedTask) -> None:
     queue = {"queue": row.queue} if row.queue in current_app.amqp.queues else {}
     try:
         task.apply_async(headers={AGAIN: row.pk}, **queue)
-    except TypeError as error:
-        raise Refused(f"it takes other arguments now: {error}.") from None
+    except (TypeError, QueueNotFound) as error:  # other arguments, or no queue of its own any more
+        raise Refused(f"it cannot be published as it was: {error}.") from None
 
 
 def work() -> dict[str, int]:

@@ -42,15 +42,16 @@ _client: "Client | None" = None
 _lock = threading.Lock()
 
 
-def call(request: "Callable[[Client], Awaitable[Result]]", timeout: float = TIMEOUT) -> Result:
+def call(request: "Callable[[Client], Awaitable[Result]]", timeout: float | None = None) -> Result:
     """Await ``request(client)`` on the client's loop, and return its result.
 
-    Waits at most ``timeout`` seconds, which the SDK alone does not if a server says nothing. Raises
-    one of `UNAVAILABLE`, also where the server refuses, and what else the SDK raises for it.
+    Waits at most ``timeout`` seconds (or `TIMEOUT`), as the SDK alone does not. Raises one of
+    `UNAVAILABLE`, also where the server refuses, and what else the SDK raises for it.
     """
     from temporalio.client import Client  # before the time counts: it may take as long
 
     address = settings.TEMPORAL_API_OPTIONS["target_host"]
+    timeout = timeout or TIMEOUT
     future = on_loop(_request(Client, request))
     try:
         return future.result(timeout)

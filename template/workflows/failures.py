@@ -27,7 +27,7 @@ BATCH = 100
 TIMEOUT = 5
 
 
-def look(timeout: float = client.TIMEOUT) -> int:
+def look(timeout: float | None = None) -> int:
     """Bring the rows up to date, and return how many workflows run. Raises what `client.call` does.
 
     A run that another one followed, by a retry or from Temporal's UI, is not a failure.

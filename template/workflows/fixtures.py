@@ -24,7 +24,7 @@ from workflows import client, histories, worker
 from workflows.declarations import declared
 
 Result = TypeVar("Result")
-STARTUP = timedelta(minutes=1)  # a server needs a second, but not on a busy machine
+STARTUP = timedelta(seconds=20)  # a server needs one, but not on a busy machine
 
 
 class Temporal:
@@ -180,7 +180,7 @@ def _used_by_django(
     host = temporal.client.service_client.config.target_host
     settings.TEMPORAL_API_OPTIONS = {"target_host": host, "namespace": temporal.client.namespace}
     monkeypatch.setattr(client, "_client", temporal.client)
-    monkeypatch.setattr(client.call, "__defaults__", (15.0,))  # seconds: nobody waits for a page
+    monkeypatch.setattr(client, "TIMEOUT", 15)  # nobody waits for a page
     yield temporal
     temporal.run(temporal.environment.shutdown())
 

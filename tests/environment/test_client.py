@@ -50,10 +50,10 @@ class TestRecordedAnswers:
     def answer(self, version: str, path: str) -> dict:
         return json.loads((RECORDED / f"process-compose-{version}.json").read_text())[path]
 
-    @pytest.mark.parametrize(("name", "scalable"), [("worker", True), ("store", False)])
-    def test_how_a_process_is_declared(self, version, name, scalable, answering):
+    @pytest.mark.parametrize(("name", "more"), [("worker", {"x-scalable": True}), ("store", {})])
+    def test_how_a_process_is_declared(self, version, name, more, answering):
         socket_path = answering(self.answer(version, f"/process/info/{name}"))
-        assert client.declaration(name, socket_path) == ("exec sleep 1000", scalable)
+        assert client.declaration(name, socket_path) == ("exec sleep 1000", more)
 
     def test_what_runs(self, version, answering):
         store, worker = client.processes(answering(self.answer(version, "/processes")))

@@ -12,6 +12,7 @@ from environment.small_project import WEB, wait_for
 WORKER = """\
   worker:
     command: exec python .slipway/reload.py python worker.py "${GREETING:-hello}" $$PC_REPLICA_NUM
+    x-debug: {HERE: "1"}
     availability: {restart: always, backoff_seconds: 1}
     shutdown: {timeout_seconds: 10}
     log_location: .data/logs/worker.{PC_REPLICA_NUM}.log
@@ -37,7 +38,7 @@ class TestDebug:
         done = subprocess.run(
             project.command("debug", "worker"),
             cwd=project.root,
-            env=project.env | {"HERE": "1"},
+            env=project.env,
             input="import signal; print(sys.argv, len([1, 2, 3]))\nc\n",
             capture_output=True,
             text=True,

@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
+from celery import shared_task
 from celery_processes import add_chores
 from chores import die, fail_until, ignore_the_limit, note
 from django.contrib.admin.models import LogEntry
@@ -149,3 +150,21 @@ def test_while_redis_is_down_the_page_says_so(broken_redis, admin_client):
     assert "Nothing is changed." in answer
     assert FailedTask.objects.get().state == "failed"
     assert not LogEntry.objects.exists()
+
+
+@shared_task(queue="gone")
+def of_a_queue_that_is_gone() -> None: ...
+
+
+def test_one_whose_queue_is_gone_stays_failed(
+    redis_server: RedisServer, broker, page, admin_client
+):
+    broker(redis_server.url)
+    note = {"task": of_a_queue_that_is_gone.name, "id": "1", "args": "[]", "kwargs": "{}"}
+    note |= {"queue": "gone", "error": "it failed", "at": time.time()}
+    redis_server.client.rpush(failures.DEAD, json.dumps(note))
+    assert "it failed" in page()
+    answer = press(admin_client, "run_again")
+    assert "gone" in answer
+    assert "Nothing is changed." in answer
+    assert FailedTask.objects.get().state == "failed"

@@ -188,6 +188,20 @@ def command(variant: str = "") -> list[str]:
     return shlex.split(line)
 
 
+def test_static_files_are_collected_in_the_project(manage):
+    done = manage("collectstatic", "--dry-run", "--no-input", **PRODUCTION)
+    assert f"'{settings.BASE_DIR / 'staticfiles'}" in done.stdout
+
+
+@pytest.mark.parametrize("entry", ["wsgi", "asgi"])
+def test_servers_need_not_be_told_the_settings(entry, tmp_path):
+    code = f"from config import {entry}; from django.conf import settings; print(settings.DEBUG)"
+    env = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path)} | PRODUCTION
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=settings.BASE_DIR, env=env, capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr
+
+
 def own_static_files(folder: Path) -> dict[str, str]:
     """The environment of a site that keeps everything below this folder."""
     return {
@@ -210,6 +224,7 @@ class Gunicorn:
         ]
         self.log = folder / f"gunicorn-{self.port}.log"
         environment = {"HOME": str(folder), "CELERY_BROKER_URL": "redis://127.0.0.1:1/1"}
+        environment["TEMPORAL_ADDRESS"] = "127.0.0.1:1"
         environment |= own_static_files(folder)
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(

@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import time
 import uuid
 from datetime import timedelta
 
@@ -41,17 +40,17 @@ def test_a_hung_mail_server_holds_up_nothing_else(temporal, transactional_db, hu
     ]
     promise([user.pk for user in users], WELCOME)
     with temporal.workers():
-        for user in users:
+        for user in users[: worker.THREADS]:
             start_onboarding(user.pk)
         wait_until(
             lambda: Email.objects.exclude(claim=None).count() == worker.THREADS,
             "all mail threads to hang",
         )
         # The activities of four more do their work all the same.
-        start = time.monotonic()
+        for user in users[worker.THREADS :]:
+            start_onboarding(user.pk)
         members = User.objects.filter(groups__name="Members")
         wait_until(lambda: members.count() == len(users), "them")
-        assert time.monotonic() - start < 30  # and not the minute of the others
         assert Email.objects.exclude(claim=None).count() == worker.THREADS
         for user in users:
             temporal.run(temporal.handle(workflow_id(user.pk)).terminate())

@@ -49,17 +49,16 @@ def processes(socket_path: str | Path, timeout: float = 5) -> list[Process] | No
         return None
 
 
-def declaration(name: str, socket_path: str | Path) -> tuple[str, bool]:
-    """Return a process's command, with its variables filled in, and if it may run several times.
+def declaration(name: str, socket_path: str | Path) -> tuple[str, dict]:
+    """Return a process's command, with its variables filled in, and its entries like `x-scalable`.
 
     Raises `Problem` if process-compose does not say.
     """
     info = ask("GET", f"/process/info/{name}", socket_path)
     # Their first letters are small since process-compose 1.110.
     info = {key.lower(): value for key, value in info.items()}
-    extensions = info.get("extensions") or {}
     command = info.get("command") or shlex.join(info.get("entrypoint") or [])
-    return command, bool(extensions.get("x-scalable"))
+    return command, info.get("extensions") or {}
 
 
 def last_lines(name: str, count: int, socket_path: str | Path) -> list[str]:

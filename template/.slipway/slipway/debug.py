@@ -20,7 +20,8 @@ def debug(name: str) -> int:
     env = project.environment()
     replicas = processes.find(name)
     first = replicas[0].name
-    command, _ = client.declaration(first, env["PC_SOCKET_PATH"])
+    command, extensions = client.declaration(first, env["PC_SOCKET_PATH"])
+    env = (extensions.get("x-debug") or {}) | env
     os.environ.update(env, PC_PROC_NAME=first, PC_REPLICA_NUM="0")
     run = _python(name, command)
     print(f"In the stack, {name} is stopped meanwhile.", flush=True)

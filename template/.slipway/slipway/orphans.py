@@ -1,7 +1,8 @@
 """The processes that live on when process-compose itself is killed (`kill -9`).
 
 They keep their ports. Every process of a stack inherits `PC_SOCKET_PATH`, whose value belongs to
-this project and data folder alone: it finds them, before each signal anew, as ids are used again.
+this project and data folder alone; that is how they are found. The environment is read anew before
+each signal, so a process id that was used again is never hit.
 """
 
 import contextlib

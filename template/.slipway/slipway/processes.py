@@ -60,7 +60,7 @@ def scale(name: str, replicas: int) -> int:
     if replicas < 1:
         raise Problem("At least one is needed. To stop the stack: just down")
     one = find(name)[0].name
-    if not client.declaration(one, _socket())[1]:
+    if not client.declaration(one, _socket())[1].get("x-scalable"):
         raise Problem(f"{name} cannot run twice: it has one port, or one lock.")
     client.ask("PATCH", f"/process/scale/{one}/{replicas}", _socket())
     print(", ".join(p.name for p in find(name)))

@@ -67,6 +67,7 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 # Seconds. First an exception in the task, then the end of its process. Threads have no limits.
 CELERY_TASK_SOFT_TIME_LIMIT = 90
 CELERY_TASK_TIME_LIMIT = 110
+CELERY_WORKER_REDIRECT_STDOUTS = False  # what a task prints is no warning, nor a breakpoint()
 # Take no more messages than can run now; one that waits behind a long task is of use elsewhere.
 CELERY_WORKER_DISABLE_PREFETCH = True
 
