@@ -7,7 +7,7 @@ threads.
 from bench.celery import MEMORY, RATE, options_of, ours
 from bench.common import Bench, Turn, ratio
 
-SIZE, UNIT = (2000, 40), "tasks"
+SIZE, UNIT = (2000, 400), "tasks"
 PREFORK = "prefork, -c 8"
 THREADS, MANY = "Slipway's celery-mail, -c 20", "Slipway's threads, -c 100"
 SHARE = "tasks/s per MiB"
