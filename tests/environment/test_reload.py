@@ -144,6 +144,7 @@ def test_what_is_no_code_of_the_project_is_not_watched(worker):
         *(".venv/lib/a.py", "env/__init__.py", "env/lib/a.py", "node_modules/a.py"),
         *("shop/node_modules/lib/a.py", "shop/.cache/a.py", "shop/page.html", "docs/conf.py"),
         *("staticfiles/__init__.py", ".data/mail/1.txt", "report.txt", "shop/__pycache__/a.py"),
+        *("shop/tests.py", "shop/tests/test_code.py"),
     ):
         worker.add(name, "changed")
     time.sleep(2)
