@@ -18,7 +18,7 @@ import yaml
 from bench import common, peers
 from bench.common import OURS, Bench, Turn, ratio
 
-SIZE, UNIT = (5000, 40), "tasks"
+SIZE, UNIT = (5000, 1000), "tasks"
 RATE, MEMORY, READY = "tasks/s", "worker's PSS, MiB", "first tasks, s"
 PUBLISH = "publish, ms"
 BARE = "bare Celery"

@@ -11,7 +11,7 @@ from bench import common, signup, temporal
 from bench.celery import PUBLISH, RATE, options_of, ours
 from bench.common import Bench, Turn, added, ratio
 
-SIZE, UNIT = (3000, 40), "tasks"
+SIZE, UNIT = (3000, 400), "tasks"
 SHORT, REQUEST, PAGE = "10 ms tasks/s", "sign-up, median ms", signup.PAGE
 PAIR = WITH, WITHOUT = "Slipway, with stories", "without"
 
