@@ -129,7 +129,7 @@ def packages() -> set[Path]:
 
 
 def is_code(path: Path) -> bool:
-    """Return whether *path* is not in a folder for something else."""
+    """Return whether a server may load what is at *path*."""
     parts = path.relative_to(ROOT).parts
     return not any(part in IGNORED or part.startswith(".") for part in parts)
 

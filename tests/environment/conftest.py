@@ -59,7 +59,7 @@ def running_stack(tmp_path_factory) -> Iterator[RunningStack]:
     try:
         started = stack.command("up", "-D")
         assert started.returncode == 0, started.stdout
-        waited = stack.command("wait", "--timeout", "200")
+        waited = stack.command("wait", "--timeout", "60")
         assert waited.returncode == 0, waited.stdout
         yield stack
     finally:

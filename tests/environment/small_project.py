@@ -182,7 +182,7 @@ class Project:
         wait_for(lambda: pid not in self.processes())
 
 
-def wait_for(condition: Callable[[], object], timeout: float = 60) -> object:
+def wait_for(condition: Callable[[], object], timeout: float = 15) -> object:
     """Return the condition's result once it is true."""
     deadline = time.monotonic() + timeout
     while not (result := condition()):

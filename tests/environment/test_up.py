@@ -277,9 +277,9 @@ def test_down_waits_for_an_up_that_is_under_way_and_stops_what_it_starts(project
     first = down.stdout.readline()
     (project.root / "go").touch()
     assert "A `just up` is under way" in first
-    assert "Stopped in" in down.communicate(timeout=90)[0]
+    assert "Stopped in" in down.communicate(timeout=30)[0]
     assert down.returncode == 0
-    up.communicate(timeout=90)
+    up.communicate(timeout=10)
     assert up.returncode == 0
     assert project.processes() == {}
 

@@ -1,19 +1,12 @@
 """The real stack of this project, whatever backends it has, from outside."""
 
 import json
-import os
-import pty
-import signal
-import subprocess
-import sys
-from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
 
 from environment.running_stack import RunningStack
 from environment.small_project import wait_for
-from slipway import project
 
 
 def test_everything_that_is_declared_is_ready(running_stack):
@@ -37,10 +30,8 @@ def test_the_start_page_shows_each_process_as_ready(running_stack):
 
 
 def test_health_names_every_dependency(running_stack):
-    try:
-        answer = urlopen(f"{running_stack.url}/health/")
-    except HTTPError:  # a check has a second, which a busy machine may take: once
-        answer = urlopen(f"{running_stack.url}/health/")
+    answer = urlopen(f"{running_stack.url}/health/")
+    assert answer.status == 200
     health = json.load(answer)
     work = health.pop("work")
     assert set(health.values()) == {"ok"}
@@ -87,45 +78,5 @@ def test_a_sign_up_leads_to_one_welcome(running_stack):
     page = running_stack.sign_up("grace@example.com", name="Grace")
     assert "Welcome, Grace!" in page
 
-    wait_for(lambda: running_stack.mails_to("grace@example.com"), timeout=60)
+    wait_for(lambda: running_stack.mails_to("grace@example.com"), timeout=10)
     assert running_stack.mails_to("grace@example.com") == ["Welcome!"]
-
-
-STOPS = """\
-from celery import shared_task
-
-@shared_task
-def stop(number: int) -> None:
-    breakpoint()
-"""
-
-
-def test_a_task_stops_at_a_breakpoint(running_stack, tmp_path):
-    (tmp_path / "stops.py").write_text(STOPS)
-    env = running_stack.env | {"CELERY_WORKER_INCLUDE": "stops", "PYTHONPATH": str(tmp_path)}
-    ours, theirs = pty.openpty()
-    command = [sys.executable, ".slipway", "debug", "celery-worker"]
-    terminal = dict.fromkeys(("stdin", "stdout", "stderr"), theirs)
-    with subprocess.Popen(command, cwd=project.ROOT, env=env, **terminal) as worker:
-        os.close(theirs)
-        read_until(ours, " ready.")
-        publish = "from config.celery import app; app.send_task('stops.stop', [41])"
-        python = [sys.executable, "manage.py", "shell", "-v0", "-c", publish]
-        subprocess.run(python, cwd=project.ROOT, env=running_stack.env, check=True)
-        read_until(ours, "(Pdb) ")
-        os.write(ours, b"number + 1\n")
-        read_until(ours, "\n42")
-        os.write(ours, b"c\n")
-        read_until(ours, "succeeded")
-        worker.send_signal(signal.SIGTERM)  # after "c", Ctrl-C leads back into pdb
-    os.close(ours)
-    waited = running_stack.command("wait")
-    assert waited.returncode == 0, waited.stdout
-
-
-def read_until(terminal: int, text: str) -> str:
-    """Read what is shown there, up to this text."""
-    said = ""
-    while text not in said:
-        said += os.read(terminal, 4096).decode(errors="replace")
-    return said

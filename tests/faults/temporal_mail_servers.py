@@ -3,16 +3,6 @@
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
-
-
-@contextlib.contextmanager
-def silent_server() -> Iterator[int]:
-    """A server that accepts connections and never says a word. Yields its port."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(100)
-        yield listener.getsockname()[1]
 
 
 class HeldServer:

@@ -135,8 +135,8 @@ def test_a_full_disk_is_named_and_nothing_is_lost(server):
     finally:
         for process in server.running:
             process.end()
-        # Lazy: PostgreSQL's children notice a little later that it is gone.
-        subprocess.run(["umount", "--lazy", disk], check=True)
+        # PostgreSQL's children notice a little later that it is gone.
+        wait_until(lambda: subprocess.run(["umount", disk]).returncode == 0, "their end")
 
 
 # Signs up one after the other until it is stopped, and says which sign-ups succeeded.

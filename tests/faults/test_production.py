@@ -362,8 +362,6 @@ try:
     raise ValueError("Ada")
 except ValueError as error:
     logging.exception(error)
-from telemetry import logs
-logs.PATIENCE = 30  # of a busy machine
 logging.shutdown()
 os._exit(0)  # as workers end
 """

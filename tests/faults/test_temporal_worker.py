@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 import uuid
 from datetime import timedelta
 
@@ -47,10 +48,12 @@ def test_a_hung_mail_server_holds_up_nothing_else(temporal, transactional_db, hu
             "all mail threads to hang",
         )
         # The activities of four more do their work all the same.
+        start = time.monotonic()
         for user in users[worker.THREADS :]:
             start_onboarding(user.pk)
         members = User.objects.filter(groups__name="Members")
         wait_until(lambda: members.count() == len(users), "them")
+        assert time.monotonic() - start < 2
         assert Email.objects.exclude(claim=None).count() == worker.THREADS
         for user in users:
             temporal.run(temporal.handle(workflow_id(user.pk)).terminate())

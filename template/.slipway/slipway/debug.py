@@ -21,7 +21,7 @@ def debug(name: str) -> int:
     replicas = processes.find(name)
     first = replicas[0].name
     command, extensions = client.declaration(first, env["PC_SOCKET_PATH"])
-    env = (extensions.get("x-debug") or {}) | env
+    env = {name: str(value) for name, value in (extensions.get("x-debug") or {}).items()} | env
     os.environ.update(env, PC_PROC_NAME=first, PC_REPLICA_NUM="0")
     run = _python(name, command)
     print(f"In the stack, {name} is stopped meanwhile.", flush=True)
